@@ -1,0 +1,86 @@
+"""The Spark session every job of the platform uses, and its reads and writes of MongoDB."""
+
+from __future__ import annotations
+
+import os
+
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_jobs.config import Config
+
+# Spark's own defaults are made for clusters; these keep a laptop-sized job quick and quiet.
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # The embedded document store answers slowly to a flood of connections; one client per executor is plenty.
+    "spark.mongodb.keep_alive_ms": "300000",
+}
+
+
+def spark_session(app_name: str, config: Config, settings: dict[str, str] | None = None) -> SparkSession:
+    """Start (or get) the session.
+
+    Args:
+        app_name: Shown in logs and listings.
+        config: Where MongoDB is, how much memory the driver gets, which jars to add.
+        settings: Further Spark settings of this job; they win over the platform's.
+
+    Returns:
+        A session with UTC time zone and the MongoDB and Kafka connectors on its class path.
+    """
+    # Only local mode starts a server here; on a cluster the manager sets the address.
+    if config.spark_master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.appName(app_name).master(config.spark_master)
+    for key, value in {**_SETTINGS, **(settings or {})}.items():
+        builder = builder.config(key, value)
+    builder = builder.config("spark.driver.memory", config.spark_driver_memory)
+    if config.spark_jars:
+        builder = builder.config("spark.driver.extraClassPath", f"{config.spark_jars}/*")
+        builder = builder.config("spark.executor.extraClassPath", f"{config.spark_jars}/*")
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("WARN")
+    return session
+
+
+def read_collection(spark: SparkSession, config: Config, collection: str, pipeline: str | None = None) -> DataFrame:
+    """Read a MongoDB collection.
+
+    Args:
+        spark: The session.
+        config: Connection and database.
+        collection: Name of the collection.
+        pipeline: MongoDB aggregation pipeline (JSON) that the server runs first: filters and projections.
+
+    Returns:
+        The documents, with the schema the connector infers from a sample.
+    """
+    reader = (
+        spark.read.format("mongodb")
+        .option("connection.uri", config.mongodb_uri)
+        .option("database", config.database)
+        .option("collection", collection)
+        .option("partitioner", "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner")
+    )
+    if pipeline:
+        reader = reader.option("aggregation.pipeline", pipeline)
+    return reader.load()
+
+
+def upsert_collection(frame: DataFrame, config: Config, collection: str) -> None:
+    """Replace or insert every row of `frame` by its `_id` column; safe to repeat."""
+    (
+        frame.write.format("mongodb")
+        .mode("append")
+        .option("connection.uri", config.mongodb_uri)
+        .option("database", config.database)
+        .option("collection", collection)
+        .option("operationType", "replace")
+        .option("upsertDocument", "true")
+        .option("ordered", "false")
+        .option("maxBatchSize", "2000")
+        .save()
+    )

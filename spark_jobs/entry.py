@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,11 +34,9 @@ def run(job: Job, parser: argparse.ArgumentParser, argv: Sequence[str] | None = 
     Returns:
         The exit status.
     """
-    parser.add_argument("--result", type=Path, metavar="PATH", help="write the job's metrics to PATH, as one JSON object")
+    parser.add_argument("--result", type=Path, metavar="PATH", help="write the metrics to PATH, as one JSON object")
     args = parser.parse_args(argv)
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
     logging.getLogger("kafka").setLevel(logging.WARNING)
     try:
@@ -59,4 +56,4 @@ def write_result(path: Path, result: dict[str, Any]) -> None:
     """Write `result` as JSON in one step: a reader sees all of it or nothing."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(result, default=str) + "\n")
-    os.replace(partial, path)
+    partial.replace(path)

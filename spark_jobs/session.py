@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.config import Config
@@ -46,7 +47,9 @@ def spark_session(app_name: str, config: Config, settings: dict[str, str] | None
     return session
 
 
-def read_collection(spark: SparkSession, config: Config, collection: str, pipeline: str | None = None) -> DataFrame:
+def read_collection(
+    spark: SparkSession, config: Config, collection: str, pipeline: str | None = None, schema: str | None = None
+) -> DataFrame:
     """Read a MongoDB collection.
 
     Args:
@@ -54,33 +57,57 @@ def read_collection(spark: SparkSession, config: Config, collection: str, pipeli
         config: Connection and database.
         collection: Name of the collection.
         pipeline: MongoDB aggregation pipeline (JSON) that the server runs first: filters and projections.
+        schema: Columns and types to read, as DDL; without it the connector infers them from a sample.
 
     Returns:
-        The documents, with the schema the connector infers from a sample.
+        The documents.
     """
     reader = (
         spark.read.format("mongodb")
-        .option("connection.uri", config.mongodb_uri)
-        .option("database", config.database)
-        .option("collection", collection)
+        .options(**_connection(config, collection))
         .option("partitioner", "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner")
     )
     if pipeline:
         reader = reader.option("aggregation.pipeline", pipeline)
+    if schema:
+        reader = reader.schema(schema)
     return reader.load()
 
 
 def upsert_collection(frame: DataFrame, config: Config, collection: str) -> None:
     """Replace or insert every row of `frame` by its `_id` column; safe to repeat."""
+    _write(frame, config, collection, "replace")
+
+
+def insert_or_replace_collection(frame: DataFrame, config: Config, collection: str) -> None:
+    """Do what `upsert_collection` does, quicker where the documents are new.
+
+    Inserting is several times cheaper for a document store than replacing by `_id`. The rare batch with a document that
+    exists already (a repeated batch, a file replayed twice) is written again as a replacement.
+    """
+    try:
+        _write(frame, config, collection, "insert")
+    except Py4JJavaError as error:
+        if _DUPLICATE_KEY not in str(error.java_exception):
+            raise
+        _write(frame, config, collection, "replace")
+
+
+_DUPLICATE_KEY = "E11000"
+
+
+def _write(frame: DataFrame, config: Config, collection: str, operation: str) -> None:
     (
         frame.write.format("mongodb")
         .mode("append")
-        .option("connection.uri", config.mongodb_uri)
-        .option("database", config.database)
-        .option("collection", collection)
-        .option("operationType", "replace")
+        .options(**_connection(config, collection))
+        .option("operationType", operation)
         .option("upsertDocument", "true")
         .option("ordered", "false")
         .option("maxBatchSize", "2000")
         .save()
     )
+
+
+def _connection(config: Config, collection: str) -> dict[str, str]:
+    return {"connection.uri": config.mongodb_uri, "database": config.database, "collection": collection}

@@ -1,0 +1,1 @@
+"""Event files: reading them, sending them to Kafka, deriving dimensions from them."""

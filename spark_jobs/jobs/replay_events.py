@@ -1,0 +1,68 @@
+"""The event simulator: replays an events file into the Kafka topic of click events.
+
+Rows keep their event id, so replaying a file twice changes nothing. With --run-id an interrupted replay goes on where
+Kafka last acknowledged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spark_jobs.config import Config
+from spark_jobs.entry import run
+from spark_jobs.errors import JobError
+from spark_jobs.events.record import encoder
+from spark_jobs.events.replay import Progress, producer, send, shift_to_now
+from spark_jobs.events.source import newest_event, rows
+from spark_jobs.mongo import database
+
+log = logging.getLogger(__name__)
+
+
+def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """Replay; returns `rows` of the file sent so far in this run, `sent` now, and the `shift_seconds`."""
+    if args.rate < 0 or args.limit < 0:
+        raise JobError("--rate and --limit must not be negative (0 means: no limit)")
+    first = next(rows(args.file), None)
+    if first is None:
+        raise JobError(f"{args.file} has no events")
+    progress = Progress.load(database(config), args.run_id or f"{args.source or args.file.name} by hand")
+    if not args.run_id:
+        progress.rows, progress.shift_seconds = 0, None
+    if args.shift_to_now and progress.shift_seconds is None:
+        log.info("looking for the newest event of %s", args.file)
+        progress.shift_seconds = shift_to_now(newest_event(args.file, args.limit)).total_seconds()
+    shift = timedelta(seconds=progress.shift_seconds or 0)
+    if progress.rows:
+        log.info("going on after row %d", progress.rows)
+    numbered = islice(enumerate(rows(args.file), start=1), progress.rows, args.limit or None)
+    client = producer(config)
+    try:
+        sent = send(client, config.topic, numbered, encoder(args.source or args.file.name, shift), progress, args.rate)
+    finally:
+        client.close()
+    return {"file": str(args.file), "rows": progress.rows, "sent": sent, "shift_seconds": shift.total_seconds()}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line of this job."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--file", type=Path, required=True, help="events file: .csv, .csv.gz or .parquet")
+    options.add_argument("--rate", type=float, default=0.0, help="events per second; 0 (default): flat out")
+    options.add_argument("--limit", type=int, default=0, help="send only the first N rows; 0 (default): all")
+    options.add_argument(
+        "--shift-to-now", action="store_true", help="move all event times so that the newest is the present"
+    )
+    options.add_argument("--source", default="", help="name that event ids derive from (default: the file's name)")
+    options.add_argument("--run-id", default="", help="name of this replay: a second call with it resumes")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, parser()))

@@ -1,0 +1,46 @@
+"""The streaming application: reads click events from Kafka and keeps the live collections in MongoDB current.
+
+Runs until SIGTERM, which lets the micro-batch finish. Only one runs at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from spark_jobs.config import Config
+from spark_jobs.entry import run
+from spark_jobs.mongo import database
+from spark_jobs.session import spark_session
+from spark_jobs.streaming.application import StreamingApplication, sole_driver
+
+
+def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """Run the application; see `StreamingApplication`."""
+    with sole_driver(config):
+        db = database(config)
+        spark = spark_session("shopstream-stream", config, _settings(config))
+        StreamingApplication(spark, config, db).run()
+        spark.stop()
+    return {}
+
+
+def _settings(config: Config) -> dict[str, str]:
+    return {
+        "spark.sql.shuffle.partitions": str(config.state_partitions),
+        "spark.sql.streaming.stateStore.providerClass": (
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+        ),
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        # Adaptive execution is not used by stateful queries, and costs the small batch jobs of the sink extra stages.
+        "spark.sql.adaptive.enabled": "false",
+        # Sorting a batch's cells costs more than holding their sets and sketches in memory.
+        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
+        "spark.sql.streaming.numRecentProgressUpdates": "10",
+        "spark.sql.streaming.minBatchesToRetain": "20",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, argparse.ArgumentParser(description=__doc__)))

@@ -1,0 +1,94 @@
+"""Reads both sides of the books that `reconcile` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo.database import Database
+
+from spark_jobs.config import Config
+from spark_jobs.mongo import Document
+from spark_jobs.quality.reconcile import Ledger
+from spark_jobs.quality.topic import Counts, Record, open_topic
+
+SAMPLE = 1_000
+
+# Beyond this many documents counting them by partition would be the longest part of an hourly run.
+_COUNTED_BY_PARTITION = 250_000
+_DRIVER = {"_id": "driver"}
+_PROGRESS = ("end_offsets", "last_batch_id", "accepted", "dead_lettered", "state")
+
+
+def read_ledger(db: Database[Document], config: Config) -> Ledger | None:
+    """Read the driver's counters, count the documents, then ask Kafka; the order matters (see `reconcile`).
+
+    Args:
+        db: The platform's database.
+        config: Kafka and topic.
+
+    Returns:
+        The books, or None where there is neither a topic nor anything that came from one.
+
+    Raises:
+        KafkaUnreachable: Kafka does not answer.
+        PyMongoError: MongoDB does not.
+    """
+    driver = db["stream_health"].find_one(_DRIVER)
+    enriched, dead, by_partition = _count(db)
+    settled = _progress(driver) == _progress(db["stream_health"].find_one(_DRIVER))
+    with open_topic(config) as topic:
+        beginning, end = topic.offsets()
+        ledger = Ledger(
+            driver=driver,
+            enriched=enriched,
+            dead=dead,
+            by_partition=by_partition,
+            settled=settled,
+            beginning=beginning,
+            end=end,
+            sampled=0,
+            lost=(),
+            now=datetime.now(UTC),
+        )
+        # The driver's position of now may be past the documents; the one from before the counting is not.
+        read = {partition: min(offset, end.get(partition, 0)) for partition, offset in ledger.read.items()}
+        records = list(topic.newest(read, beginning, SAMPLE))
+    if driver is None and not end and not enriched + dead:
+        return None
+    lost = tuple(_without_document(db, records))
+    return replace(ledger, sampled=len(records), lost=lost)
+
+
+def _count(db: Database[Document]) -> tuple[int, int, Counts | None]:
+    """Documents of both collections, and of both together by partition unless they are many."""
+    enriched = db["enriched_events"].estimated_document_count()
+    dead = db["dead_letter_events"].estimated_document_count()
+    if enriched + dead > _COUNTED_BY_PARTITION:
+        return enriched, dead, None
+    first, second = _by_partition(db, "enriched_events"), _by_partition(db, "dead_letter_events")
+    both = {partition: first.get(partition, 0) + second.get(partition, 0) for partition in {*first, *second}}
+    return sum(first.values()), sum(second.values()), both
+
+
+def _by_partition(db: Database[Document], collection: str) -> Counts:
+    grouped = db[collection].aggregate([{"$group": {"_id": "$kafka_partition", "count": {"$sum": 1}}}])
+    # A document without a partition has no record: -1 is a partition that no topic has.
+    return {group["_id"] if isinstance(group["_id"], int) else -1: group["count"] for group in grouped}
+
+
+def _without_document(db: Database[Document], records: Sequence[Record]) -> Iterable[Record]:
+    # An event without id, or with one that cannot be an `_id`, has its position for one.
+    ids = [record.position for record in records] + [record.event_id for record in records if record.event_id]
+    found = _existing(db, "enriched_events", ids) | _existing(db, "dead_letter_events", [r.position for r in records])
+    return (record for record in records if not {record.event_id, record.position} & found)
+
+
+def _existing(db: Database[Document], collection: str, ids: list[str]) -> set[Any]:
+    return {document["_id"] for document in db[collection].find({"_id": {"$in": ids}}, {"_id": 1})} if ids else set()
+
+
+def _progress(driver: Document | None) -> list[Any]:
+    return [(driver or {}).get(name) for name in _PROGRESS]

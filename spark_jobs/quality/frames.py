@@ -1,0 +1,148 @@
+"""From documents to a typed table, holding no more of the collection in memory than was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bson.codec_options import DatetimeConversion
+from bson.int64 import Int64
+from pymongo.collection import Collection
+
+from spark_jobs.mongo import Document
+
+WRONG_TYPES = "wrong_types"
+
+# The Python types that the values of a kind may have, as pymongo decodes BSON. bool is a type of its own here.
+KINDS: dict[str, frozenset[type]] = {
+    "string": frozenset({str}),
+    "integer": frozenset({int, Int64}),
+    "number": frozenset({float, int, Int64}),
+    "boolean": frozenset({bool}),
+    "date": frozenset({datetime}),
+    "strings": frozenset({list}),
+    "array": frozenset({list}),
+    "object": frozenset({dict}),
+}
+
+# Nullable types: a missing number stays missing, and a 64-bit id keeps all its digits beside missing ones.
+_DTYPES = {
+    "string": "object",
+    "integer": "Int64",
+    "number": "Float64",
+    "boolean": "boolean",
+    "date": "datetime64[us, UTC]",
+}
+_CHUNK = 10_000
+
+
+def column_names(columns: Mapping[str, str]) -> list[str]:
+    """The columns that `to_frame` makes of declared fields, `wrong_types` not included."""
+    names: list[str] = []
+    for column, kind in columns.items():
+        names += [column] if kind in _DTYPES else [f"{column}_length"]
+        names += [f"{column}_ascending"] if kind == "strings" else []
+    return names
+
+
+def read_frame(collection: Collection[Document], columns: Mapping[str, str], limit: int) -> pd.DataFrame:
+    """Read the newest documents of a collection, in the reverse order of their insertion.
+
+    Insertion order needs no index and no sort, on any collection. A document replaced later keeps its place in it.
+
+    Args:
+        collection: Where to read.
+        columns: Kind of each field to read (see `KINDS`); no other field leaves the server.
+        limit: Largest number of documents.
+
+    Returns:
+        The table that `to_frame` describes.
+    """
+    # A date outside Python's calendar must not end the reading: it arrives as another type and is reported as such.
+    options = collection.codec_options.with_options(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+    fields = {column.partition(".")[0]: 1 for column in columns}
+    cursor = collection.with_options(codec_options=options).find(
+        {}, {"_id": 1, **fields}, hint=[("$natural", -1)], limit=limit, batch_size=_CHUNK
+    )
+    return to_frame(cursor, columns)
+
+
+def to_frame(documents: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Lay documents out as a table.
+
+    Args:
+        documents: As pymongo returns them, dates with time zone.
+        columns: Kind of each field; a dotted name is a path into embedded documents.
+
+    Returns:
+        One row per document with the columns of `column_names` and `wrong_types`: the fields of the document that hold
+        a value of another kind (or a number that is not finite), null where there are none. Such values are null in
+        their own columns, as absent ones are.
+    """
+    chunks = [_chunk(chunk, columns) for chunk in _chunks(documents)] or [_chunk([], columns)]
+    return pd.concat(chunks, ignore_index=True)
+
+
+def _chunks(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    iterator = iter(documents)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _chunk(documents: list[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    series: dict[str, pd.Series] = {}
+    wrong: dict[int, list[str]] = {}
+    for column, kind in columns.items():
+        get = _getter(column)
+        values = [get(document) for document in documents]
+        for row in _unusable(values, kind):
+            values[row] = None
+            wrong.setdefault(row, []).append(column)
+        if kind in _DTYPES:
+            series[column] = pd.Series(values, dtype=_DTYPES[kind])
+            continue
+        series[f"{column}_length"] = _derive(values, len, "Int64")
+        if kind == "strings":
+            series[f"{column}_ascending"] = _derive(values, _ascending, "boolean")
+    named = [", ".join(wrong[row]) if row in wrong else None for row in range(len(documents))]
+    return pd.DataFrame(series | {WRONG_TYPES: pd.Series(named, dtype="object")})
+
+
+def _getter(column: str) -> Callable[[Mapping[str, Any]], Any]:
+    if "." not in column:
+        return lambda document: document.get(column)
+    path = column.split(".")
+
+    def get(document: Any) -> Any:
+        for step in path:
+            document = document.get(step) if isinstance(document, Mapping) else None
+        return document
+
+    return get
+
+
+def _unusable(values: list[Any], kind: str) -> list[int]:
+    """Rows whose value is neither missing nor of the kind."""
+    allowed = KINDS[kind] | {type(None)}
+    rows = set()
+    # Nearly always every value is fine, and the set of types is known far sooner than each value's.
+    if set(map(type, values)) - allowed:
+        rows = {row for row, value in enumerate(values) if type(value) not in allowed}
+    if kind == "number":
+        numbers = np.array([0.0 if value is None or row in rows else value for row, value in enumerate(values)], float)
+        rows |= set(np.flatnonzero(~np.isfinite(numbers)).tolist())
+    if kind == "strings":
+        rows |= {row for row, value in enumerate(values) if isinstance(value, list) and set(map(type, value)) - {str}}
+    return sorted(rows)
+
+
+def _derive(values: list[Any], figure: Callable[[Any], Any], dtype: str) -> pd.Series:
+    return pd.Series([None if value is None else figure(value) for value in values], dtype=dtype)
+
+
+def _ascending(texts: list[str]) -> bool:
+    return all(first < second for first, second in zip(texts, texts[1:], strict=False))

@@ -1,0 +1,1 @@
+"""The streaming application: Kafka records in, live analytics out."""

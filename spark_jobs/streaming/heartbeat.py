@@ -1,0 +1,125 @@
+"""What the driver tells the world about itself: one document of `stream_health`, `_id` "driver".
+
+`streaming_lifecycle` judges the application by it, so it says only what has really happened: `last_batch_at` moves when
+a micro-batch has been written, or when a trigger found nothing to read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo.database import Database
+
+from spark_jobs.streaming.sink import BatchCounts
+
+DRIVER_ID = "driver"
+_TOTALS = ("accepted", "dead_lettered", "late_events", "duplicates")
+
+
+class Heartbeat:
+    """Keeps the driver's document current.
+
+    Args:
+        db: The platform's database.
+        trigger_seconds: The stream's trigger interval, for those who judge its age.
+        resumed: Whether the checkpoint has a past; totals start anew where it has none.
+    """
+
+    def __init__(self, db: Database[dict[str, Any]], trigger_seconds: int, resumed: bool) -> None:
+        self._collection = db["stream_health"]
+        previous = (self._collection.find_one({"_id": DRIVER_ID}) or {}) if resumed else {}
+        self._measured_batch = -1
+        now = datetime.now(UTC)
+        self._document: dict[str, Any] = {
+            "_id": DRIVER_ID,
+            "kind": "driver",
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "config_hash": os.environ.get("SHOPSTREAM_CONFIG_HASH"),
+            "state": "starting",
+            "error": None,
+            "started_at": now,
+            "updated_at": now,
+            "trigger_seconds": trigger_seconds,
+            "last_batch_id": previous.get("last_batch_id", -1),
+            "last_batch_at": None,
+            "batch_started_at": None,
+            "batch_duration_ms": None,
+            "input_rows": 0,
+            "rows_per_second": 0.0,
+            "end_offsets": previous.get("end_offsets", {}),
+            "watermark": previous.get("watermark"),
+            "queries": [],
+            **{name: previous.get(name, 0) for name in _TOTALS},
+        }
+        self._save()
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The watermark of the last reported micro-batch; never ahead of Spark's own."""
+        return self._document["watermark"]  # type: ignore[no-any-return]
+
+    def state(self, state: str, error: str | None = None) -> None:
+        """Record that the application is `starting`, `running`, `stopped` or `failed`."""
+        self._document |= {"state": state, "error": error}
+        if state != "running":
+            self._document["queries"] = [{**one, "active": False} for one in self._document["queries"]]
+        self._save()
+
+    def batch_started(self) -> None:
+        """Record that a micro-batch is being written."""
+        self._document["batch_started_at"] = datetime.now(UTC)
+
+    def batch_written(self, batch_id: int, counts: BatchCounts) -> None:
+        """Record a written micro-batch; one that is repeated after a crash is not counted again."""
+        now = datetime.now(UTC)
+        started = self._document["batch_started_at"] or now
+        seconds = max((now - started).total_seconds(), 0.001)
+        rows = counts.accepted + counts.dead_lettered
+        if batch_id > self._document["last_batch_id"]:
+            self._document["accepted"] += counts.accepted
+            self._document["dead_lettered"] += counts.dead_lettered
+        self._document |= {
+            "last_batch_id": batch_id,
+            "last_batch_at": now,
+            "batch_started_at": None,
+            "batch_duration_ms": round(1000 * seconds),
+            "input_rows": rows,
+            "rows_per_second": round(rows / seconds, 1),
+        }
+        self._save()
+
+    def beat(self, name: str, active: bool, idle: bool, progress: Iterable[Mapping[str, Any]]) -> None:
+        """Refresh the document from the query's own progress reports, oldest first."""
+        for report in progress:
+            self._measure(report)
+        self._document["queries"] = [{"name": name, "active": active}]
+        if idle:
+            self._document["last_batch_at"] = datetime.now(UTC)
+        self._save()
+
+    def _measure(self, report: Mapping[str, Any]) -> None:
+        if report["batchId"] <= self._measured_batch:
+            return
+        self._measured_batch = report["batchId"]
+        for operator in report["stateOperators"]:
+            # Late events never get past the first operator, so only it knows them.
+            if operator["operatorName"] == "dedupeWithinWatermark":
+                self._document["late_events"] += operator["numRowsDroppedByWatermark"]
+                self._document["duplicates"] += operator.get("customMetrics", {}).get("numDroppedDuplicateRows", 0)
+        for source in report["sources"]:
+            topics: dict[str, dict[str, int]] = json.loads(source["endOffset"] or "{}")
+            for offsets in topics.values():
+                self._document["end_offsets"] = offsets
+        watermark = report.get("eventTime", {}).get("watermark")
+        if watermark and not watermark.startswith("1970-01-01"):
+            self._document["watermark"] = datetime.fromisoformat(watermark)
+
+    def _save(self) -> None:
+        self._document["updated_at"] = datetime.now(UTC)
+        self._collection.replace_one({"_id": DRIVER_ID}, self._document, upsert=True)

@@ -1,0 +1,53 @@
+"""The one streaming plan, and the split of its rows by collection.
+
+Everything leaves Spark through one query, so that all collections belong to the same micro-batch, share one checkpoint
+and one watermark, and an application cannot be half alive.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.streaming.cells import cells, distinct_events
+from spark_jobs.streaming.enrich import with_product
+from spark_jobs.streaming.parse import parse
+
+
+def outputs(records: DataFrame, products: DataFrame) -> DataFrame:
+    """Describe what a micro-batch yields.
+
+    Args:
+        records: Kafka records.
+        products: The product catalogue (`enrich.PRODUCT_SCHEMA`).
+
+    Returns:
+        Rows with two struct columns, exactly one of which is set: `record` (every Kafka record, parsed, with product
+        fields) and `cell` (every cell that changed, as it stands now).
+    """
+    parsed = parse(records)
+    arrived = with_product(parsed, products)
+    changed = cells(with_product(distinct_events(parsed.filter(is_valid())), products))
+    record, cell = F.struct(*arrived.columns), F.struct(*changed.columns)
+    return arrived.select(record.alias("record"), _null_like(changed).alias("cell")).unionByName(
+        changed.select(_null_like(arrived).alias("record"), cell.alias("cell"))
+    )
+
+
+def is_valid() -> Column:
+    """Return the condition that a parsed record breaks no rule."""
+    return F.size("reasons") == 0
+
+
+def _null_like(frame: DataFrame) -> Column:
+    return F.lit(None).cast(frame.schema)
+
+
+def records_of(batch: DataFrame) -> DataFrame:
+    """Return the parsed records of a micro-batch of `outputs`."""
+    return batch.filter(F.col("record").isNotNull()).select("record.*")
+
+
+def cells_of(batch: DataFrame) -> DataFrame:
+    """Return the changed cells of a micro-batch of `outputs`."""
+    return batch.filter(F.col("cell").isNotNull()).select("cell.*")

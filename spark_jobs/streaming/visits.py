@@ -1,0 +1,211 @@
+"""Visits: half-hour parts joined across the gaps that do not end a visit.
+
+A visit is the events of one (`user_id`, `user_session`) with no gap over 30 minutes. Spark keeps the parts (one per
+half hour of event time, see `cells`) in its state store; this module joins the parts into one document. It keeps only
+visits that may still change: once the watermark is more than 30 minutes past a visit's last event nothing can join it,
+and it is forgotten. After a restart the open visits are read back from the documents themselves, which carry their
+parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+Document = dict[str, Any]
+
+VISIT_GAP = timedelta(minutes=30)
+MAX_NAMES = 100
+POWER_USER_EVENTS = 20
+ENGAGED_EVENTS = 10
+
+_SUMS = ("total_events", "view_count", "cart_count", "remove_from_cart_count", "purchase_count")
+_SETS = ("products", "brands", "categories")
+
+
+def part(row: Mapping[str, Any]) -> Document:
+    """Turn a cell of kind `visit_part` into the part that is stored in a visit's document.
+
+    Args:
+        row: A row of `cells.cells`; dates are time-zone-aware.
+    """
+    items = row["items"]
+    return {
+        "window_start": row["window_start"],
+        "first_event": row["first_event"],
+        "last_event": row["last_event"],
+        "total_events": row["event_count"],
+        "price_sum": row["price_sum"],
+        "purchase_value": row["purchase_value"],
+        **{f"{name}_count": row[f"{name}_count"] for name in ("view", "cart", "remove_from_cart", "purchase")},
+        "products": sorted({item["product_id"] for item in items if item["product_id"] is not None}),
+        "brands": sorted({item["brand"] for item in items if item["brand"] is not None}),
+        "categories": sorted({item["category_name"] for item in items}),
+    }
+
+
+def chains(parts: Iterable[Document]) -> list[list[Document]]:
+    """Split the parts of one key into visits: a gap of more than 30 minutes starts a new one."""
+    visits: list[list[Document]] = []
+    for current in sorted(parts, key=lambda one: one["first_event"]):
+        if visits and current["first_event"] - visits[-1][-1]["last_event"] <= VISIT_GAP:
+            visits[-1].append(current)
+        else:
+            visits.append([current])
+    return visits
+
+
+def document(user_id: int, user_session: str, parts: list[Document]) -> Document:
+    """Build the document of `user_session_analytics` from the parts of one visit, in order of time."""
+    sums = {name: sum(one[name] for one in parts) for name in _SUMS}
+    sets = {name: sorted({value for one in parts for value in one[name]}) for name in _SETS}
+    start, end = parts[0]["first_event"], parts[-1]["last_event"]
+    events, purchases = sums["total_events"], sums["purchase_count"]
+    return {
+        "_id": base_id(user_session, start),
+        "user_id": user_id,
+        "user_session": user_session,
+        "session_start": start,
+        "session_end": end,
+        "session_duration_minutes": (end - start) / timedelta(minutes=1),
+        **sums,
+        "unique_products_viewed": len(sets["products"]),
+        "categories_browsed": sets["categories"][:MAX_NAMES],
+        "brands_viewed": sets["brands"][:MAX_NAMES],
+        "total_purchase_value": sum(one["purchase_value"] for one in parts),
+        "avg_product_price": sum(one["price_sum"] for one in parts) / events,
+        "has_view": sums["view_count"] > 0,
+        "has_cart": sums["cart_count"] > 0,
+        "has_purchase": purchases > 0,
+        "conversion_rate": purchases / events,
+        "journey_stage": "CONVERTED" if purchases else "CONSIDERATION" if sums["cart_count"] else "AWARENESS",
+        "behavior": _behavior(events, sums["cart_count"], purchases),
+        "parts": parts,
+    }
+
+
+def base_id(user_session: str, session_start: datetime) -> str:
+    """Return the `_id` of a visit, unless another user's visit under this `user_session` began at the same instant."""
+    return f"{user_session}|{_iso(session_start)}"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def _behavior(events: int, carts: int, purchases: int) -> str:
+    if events == 1:
+        return "bouncer"
+    if events >= POWER_USER_EVENTS or (events >= ENGAGED_EVENTS and purchases):
+        return "power_user"
+    if carts or purchases or events >= ENGAGED_EVENTS:
+        return "engaged_shopper"
+    return "browser"
+
+
+@dataclass
+class Changes:
+    """What a micro-batch changes in `user_session_analytics`: whole documents to write, `_id`s to remove."""
+
+    upserts: list[Document] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
+    starts: set[datetime] = field(default_factory=set)
+
+
+@dataclass
+class _Session:
+    """All open visits under one `user_session`, which several users may share.
+
+    Attributes:
+        parts: The parts of the open visits, by user and start of the half hour.
+        written: `session_start` of the documents these visits have, by `_id`.
+        taken: Plain ids that belong to closed visits of other users.
+    """
+
+    parts: dict[tuple[int, datetime], Document] = field(default_factory=dict)
+    written: dict[str, datetime] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def visits(self, user_session: str) -> list[Document]:
+        """Build every open visit's document; `_id`s are unique even where users share session id and start."""
+        visits = []
+        for user_id in sorted({user_id for user_id, _ in self.parts}):
+            own = [one for (user, _), one in self.parts.items() if user == user_id]
+            visits += [document(user_id, user_session, chain) for chain in chains(own)]
+        seen = set(self.taken)
+        for visit in visits:
+            plain = visit["_id"]
+            if plain in seen:
+                visit["_id"] = f"{plain}|{visit['user_id']}"
+            seen.add(plain)
+        return visits
+
+
+class OpenVisits:
+    """The visits that may still change.
+
+    Args:
+        documents: `user_session_analytics` documents to start from: at least all that may still change.
+    """
+
+    def __init__(self, documents: Iterable[Document] = ()) -> None:
+        self._sessions: dict[str, _Session] = {}
+        for stored in documents:
+            session = self._sessions.setdefault(stored["user_session"], _Session())
+            session.parts.update({(stored["user_id"], one["window_start"]): one for one in stored["parts"]})
+            session.written[stored["_id"]] = stored["session_start"]
+        for user_session, session in self._sessions.items():
+            plain_ids = {base_id(user_session, start) for start in session.written.values()}
+            session.taken = plain_ids - session.written.keys()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def apply(self, rows: Iterable[Mapping[str, Any]]) -> Changes:
+        """Take the changed parts of a micro-batch and say which documents follow from them.
+
+        Args:
+            rows: Cells of kind `visit_part`, each the whole part as it stands now: applying them twice changes nothing.
+
+        Returns:
+            The documents of the visits that contain a changed part, and the documents they replace: an event out of
+            order can join two visits, or start one earlier and so change its `_id`.
+        """
+        touched: dict[str, set[tuple[int, datetime]]] = {}
+        for row in rows:
+            slot = (int(row["detail"]), row["window_start"])
+            self._sessions.setdefault(row["name"], _Session()).parts[slot] = part(row)
+            touched.setdefault(row["name"], set()).add(slot)
+        changes = Changes()
+        for user_session, slots in touched.items():
+            session = self._sessions[user_session]
+            visits = session.visits(user_session)
+            now = {visit["_id"]: visit["session_start"] for visit in visits}
+            gone = session.written.keys() - now.keys()
+            changes.upserts += [
+                visit
+                for visit in visits
+                if visit["_id"] not in session.written
+                or any((visit["user_id"], one["window_start"]) in slots for one in visit["parts"])
+            ]
+            changes.deletes += gone
+            changes.starts |= {session.written[visit_id] for visit_id in gone}
+            session.written = now
+        changes.starts |= {visit["session_start"] for visit in changes.upserts}
+        return changes
+
+    def forget(self, watermark: datetime) -> None:
+        """Release the visits that no event newer than `watermark` can join."""
+        for user_session, session in list(self._sessions.items()):
+            if all(one["last_event"] + VISIT_GAP >= watermark for one in session.parts.values()):
+                continue
+            for visit in session.visits(user_session):
+                if visit["session_end"] + VISIT_GAP < watermark:
+                    for one in visit["parts"]:
+                        del session.parts[visit["user_id"], one["window_start"]]
+                    del session.written[visit["_id"]]
+                    session.taken.add(visit["_id"])
+            if not session.parts:
+                del self._sessions[user_session]

@@ -88,7 +88,7 @@ def insert_or_replace_collection(frame: DataFrame, config: Config, collection: s
     try:
         _write(frame, config, collection, "insert")
     except Py4JJavaError as error:
-        if _DUPLICATE_KEY not in str(error.java_exception):
+        if _DUPLICATE_KEY not in str(error):
             raise
         _write(frame, config, collection, "replace")
 

@@ -14,6 +14,7 @@ from spark_jobs.entry import run
 from spark_jobs.mongo import database
 from spark_jobs.session import spark_session
 from spark_jobs.streaming.application import StreamingApplication, sole_driver
+from spark_jobs.streaming.outputs import PARSE_ONCE_RULES
 
 
 def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
@@ -35,8 +36,9 @@ def _settings(config: Config) -> dict[str, str]:
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # Adaptive execution is not used by stateful queries, and costs the small batch jobs of the sink extra stages.
         "spark.sql.adaptive.enabled": "false",
-        # Sorting a batch's cells costs more than holding their sets and sketches in memory.
-        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
+        # Sorting a batch's cells takes half the time of holding a set and two sketches for each of them in memory.
+        "spark.sql.execution.useObjectHashAggregateExec": "false",
+        "spark.sql.optimizer.excludedRules": ",".join(PARSE_ONCE_RULES),
         "spark.sql.streaming.numRecentProgressUpdates": "10",
         "spark.sql.streaming.minBatchesToRetain": "20",
     }

@@ -1,4 +1,4 @@
-"""Is what the platform stores fit to be read? Great Expectations suites over MongoDB, and Kafka offsets against documents.
+"""Is what the platform stores fit to be read? Great Expectations over MongoDB, and Kafka offsets against documents.
 
 | module | what it does |
 |---|---|

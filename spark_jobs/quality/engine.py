@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -40,7 +41,8 @@ class Engine:
         self._context.variables.progress_bars = {"globally": False}
         self._source = self._context.data_sources.add_pandas("mongodb")
         # Without the time it would try to read one from the name.
-        self._run_id = self._gx.RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
+        identifiers = importlib.import_module("great_expectations.core.run_identifier")
+        self._run_id = identifiers.RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
         self.docs_folder = folder / "gx" / "uncommitted" / "data_docs" / "local_site"
 
     def check(self, suite: Suite) -> None:
@@ -95,9 +97,9 @@ class Engine:
 def _great_expectations() -> Any:
     # Read when the library is imported: no usage statistics leave the machine.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    gx = importlib.import_module("great_expectations")
-    gx.RunIdentifier = importlib.import_module("great_expectations.core.run_identifier").RunIdentifier
-    return gx
+    # It tells of every step it takes.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    return importlib.import_module("great_expectations")
 
 
 def _expectation(spec: ExpectationSpec, file: str) -> Any:
@@ -142,7 +144,8 @@ def _finding(spec: ExpectationSpec, result: Any, suite: Suite, frame: pd.DataFra
 
 def _shown_columns(spec: ExpectationSpec, suite: Suite) -> list[str]:
     """The columns that show why a document offends: of a rule not its false, but what the rule looked at."""
-    named = (sorted(rule_columns(suite.rules[column])) if column in suite.rules else [column] for column in spec.columns)
+    rules = suite.rules
+    named = (sorted(rule_columns(rules[column])) if column in rules else [column] for column in spec.columns)
     return [column for column in dict.fromkeys(chain.from_iterable(named)) if column != "_id"]
 
 

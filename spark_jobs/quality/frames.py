@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ KINDS: dict[str, frozenset[type]] = {
     "object": frozenset({dict}),
 }
 
-# Nullable types: a missing number stays missing, and a 64-bit id keeps all its digits beside missing ones.
+# Nullable types: a 64-bit id keeps all its digits beside missing ones.
 _DTYPES = {
     "string": "object",
     "integer": "Int64",
@@ -84,7 +84,7 @@ def to_frame(documents: Iterable[Mapping[str, Any]], columns: Mapping[str, str])
         their own columns, as absent ones are.
     """
     chunks = [_chunk(chunk, columns) for chunk in _chunks(documents)] or [_chunk([], columns)]
-    return pd.concat(chunks, ignore_index=True)
+    return _plain(pd.concat(chunks, ignore_index=True))
 
 
 def _chunks(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -110,6 +110,17 @@ def _chunk(documents: list[Mapping[str, Any]], columns: Mapping[str, str]) -> pd
             series[f"{column}_ascending"] = _derive(values, _ascending, "boolean")
     named = [", ".join(wrong[row]) if row in wrong else None for row in range(len(documents))]
     return pd.DataFrame(series | {WRONG_TYPES: pd.Series(named, dtype="object")})
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give columns that need no nullable type a plain one: Great Expectations is many times quicker with those."""
+    types: dict[str, str] = {}
+    for column, dtype in frame.dtypes.items():
+        if dtype == "Float64":
+            types[str(column)] = "float64"  # there is no other NaN in it than a missing value
+        elif dtype == "Int64" and not frame[column].hasnans:
+            types[str(column)] = "int64"
+    return frame.astype(types)
 
 
 def _getter(column: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -145,4 +156,4 @@ def _derive(values: list[Any], figure: Callable[[Any], Any], dtype: str) -> pd.S
 
 
 def _ascending(texts: list[str]) -> bool:
-    return all(first < second for first, second in zip(texts, texts[1:], strict=False))
+    return all(first < second for first, second in pairwise(texts))

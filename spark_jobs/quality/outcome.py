@@ -14,6 +14,7 @@ Status = Literal["passed", "warning", "failed", "empty", "error"]
 
 OFFENDERS = 10
 _SHOWN_OFFENDERS = 3
+_FINDINGS_IN_METRICS = 10
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,36 @@ class Outcome:
             "report_url": report_url,
         }
 
+    def metrics(self) -> dict[str, Any]:
+        """The figures for the orchestrator, `findings` as lines (at most ten, critical ones first)."""
+        lines = [] if self.error is None else [f"CRITICAL {self.collection}: {self.error}"]
+        lines += [finding.line(self.collection) for finding in self.findings]
+        return {
+            "status": self.status,
+            "checked": self.checked,
+            "total": self.total,
+            "evaluated": self.evaluated,
+            "successful": self.evaluated - len(self.findings),
+            "critical": self.critical,
+            "warnings": self.warnings,
+            "seconds": round(self.seconds, 3),
+            "message": self.message,
+            "error": self.error,
+            "figures": self.figures,
+            "findings": lines[:_FINDINGS_IN_METRICS],
+        }
+
     def summary(self) -> str:
         """The check in one line of a log."""
         if self.error is not None:
             return f"{self.collection:<24} error    {self.error}"
-        said = f"  ({self.message})" if self.message else ""
+        if not self.evaluated:
+            return f"{self.collection:<24} empty    {self.message}"
+        said = f" ({self.message})" if self.message else ""
+        failed = f"{self.critical} critical, {self.warnings} warnings" if self.findings else "all hold"
         return (
             f"{self.collection:<24} {self.status:<8} {self.checked:,} of {self.total:,} documents, "
-            f"{self.evaluated} expectations, {self.critical} critical, {self.warnings} warnings, {self.seconds:.1f} s{said}"
+            f"{self.evaluated} expectations, {failed}, {self.seconds:.1f} s{said}"
         )
 
 

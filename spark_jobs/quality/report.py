@@ -30,21 +30,26 @@ article { border-left: 3px solid var(--line); padding: .1rem 1rem; margin: 1rem 
 code { overflow-wrap: anywhere; }
 """
 
-# What the Data Docs load from elsewhere, and the advertisement they end with.
-_REMOTE = re.compile(
-    r"""<link\b[^>]*href=["']https?://[^>]*>|<script\b[^>]*src=["']https?://[^>]*>\s*</script>"""
-    r"""|<img\b[^>]*src=["']https?://[^>]*>""",
+# What the Data Docs load from elsewhere (and a favicon from where it is not), and the advertisement they end with.
+_LOADED = re.compile(
+    r"""<link\b[^>]*href=[^>]*>|<script\b[^>]*src=["']https?://[^>]*>\s*</script>|<img\b[^>]*src=["']https?://[^>]*>""",
     re.IGNORECASE,
 )
+_REMOTE_URL = re.compile(r"""url\(\s*["']?https?://[^)]*\)""", re.IGNORECASE)
 _FOOTER = re.compile(r"<footer\b.*?</footer>", re.IGNORECASE | re.DOTALL)
 _DOCS_STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 1rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; }
 tr { border-bottom: 1px solid #ccc; } .breadcrumb { padding: 0; list-style: none; } .breadcrumb li { display: inline; }
 .breadcrumb li + li::before { content: " / "; } .modal, .cooltip .top { display: none; }
 .fa-check-circle::before { content: "\\2714"; color: #1a7f37; } .fa-times::before { content: "\\2718"; color: #cf222e; }
 .fa-exclamation-triangle::before { content: "\\26a0"; color: #9a6700; }
 </style></head>"""
+_TO_OVERVIEW = f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=../{OVERVIEW}">
+<title>{_TITLE}</title></head><body><a href="../{OVERVIEW}">Overview of the run</a></body></html>
+"""
 
 
 def report_folder(reports: Path, run_id: str) -> Path:
@@ -81,11 +86,10 @@ def overview(run_id: str, results: Sequence[Mapping[str, Any]], pages: Mapping[s
     """
     rows = "\n".join(_row(result, pages.get(result["collection"])) for result in results)
     details = "\n".join(_details(result) for result in results if result["failures"] or result["error"])
-    docs = f'<p><a href="{DATA_DOCS}/index.html">Great Expectations Data Docs</a></p>' if pages else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{_TITLE}: {escape(run_id)}</title><style>{_STYLE}</style></head>
-<body><h1>{_TITLE}</h1><p>Run <code>{escape(run_id)}</code></p>{docs}
+<body><h1>{_TITLE}</h1><p>Run <code>{escape(run_id)}</code></p>
 <div class="wide"><table><thead><tr><th>Collection</th><th>Status</th><th class="figure">Documents checked</th>
 <th class="figure">of</th><th class="figure">Expectations</th><th class="figure">Critical</th>
 <th class="figure">Warnings</th><th class="figure">Seconds</th></tr></thead>
@@ -106,6 +110,10 @@ def publish_docs(site: Path, folder: Path) -> None:
     """
     for page in site.rglob("*.html"):
         page.write_text(without_remote_parts(page.read_text(encoding="utf-8")), encoding="utf-8")
+    # Their own list of pages needs scripts from elsewhere; ours takes its place. Pictures and fonts nothing refers to
+    # would make up four fifths of the folder.
+    (site / OVERVIEW).write_text(_TO_OVERVIEW, encoding="utf-8")
+    shutil.rmtree(site / "static", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / DATA_DOCS
     shutil.rmtree(target, ignore_errors=True)
@@ -113,8 +121,9 @@ def publish_docs(site: Path, folder: Path) -> None:
 
 
 def without_remote_parts(html: str) -> str:
-    """A page of the Data Docs that requests nothing from elsewhere, with a plain style instead of the missing ones."""
-    return _FOOTER.sub("", _REMOTE.sub("", html)).replace("</head>", _DOCS_STYLE, 1)
+    """A page of the Data Docs that requests nothing, with a plain style instead of the missing ones."""
+    local = _REMOTE_URL.sub("none", _LOADED.sub("", _FOOTER.sub("", html)))
+    return local.replace("</head>", _DOCS_STYLE, 1)
 
 
 def prune(reports: Path, keep: int) -> int:

@@ -139,7 +139,7 @@ def _meta(meta: Any, where: str) -> tuple[Mapping[str, Any], dict[str, str], dic
         except RuleError as error:
             raise SuiteError(f"{where}: meta.rules.{name}: {error}") from None
         if unknown:
-            raise SuiteError(f"{where}: meta.rules.{name} uses {_listed(unknown)}, not among the columns of meta.columns")
+            raise SuiteError(f"{where}: meta.rules.{name} uses {_listed(unknown)}, which meta.columns does not have")
     return meta, columns, rules
 
 

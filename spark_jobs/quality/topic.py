@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -87,6 +88,8 @@ def open_topic(config: Config) -> Iterator[Topic]:
     Raises:
         KafkaUnreachable: No answer within ten seconds, or a refusal, now or while the topic is read.
     """
+    # It logs every attempt; the exception says the same once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=config.kafka_bootstrap.split(","),

@@ -125,7 +125,7 @@ class StreamingApplication:
             self._heartbeat.batch_written(batch_id, sink.write(batch, batch_id))
 
         return (
-            outputs(self._records(), dimensions.products)
+            outputs(self._records(), dimensions.products, self._config.state_partitions)
             .writeStream.queryName(QUERY_NAME)
             .outputMode("update")
             .foreachBatch(write)

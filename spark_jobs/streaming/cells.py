@@ -52,9 +52,11 @@ def cells(events: DataFrame) -> DataFrame:
 
     Returns:
         One row per changed cell: the key (`kind`, `window_start`, `window_end`, `name`, `detail`) and the aggregates.
-        `name` and `detail` are category and event type, brand and "", category and "", or visit id and user id.
+        `is_new` tells the cells that did not exist before this micro-batch. `name` and `detail` are category and event type, brand and "", category and "", or visit id and user id.
     """
-    exploded = events.select("*", F.explode(_groups()).alias("cell")).select(
+    # A micro-batch has one current timestamp, also when it is repeated after a crash.
+    arrived = events.withColumn("arrived", F.current_timestamp())
+    exploded = arrived.select("*", F.explode(_groups()).alias("cell")).select(
         "*",
         F.col("cell.kind").alias("kind"),
         F.col("cell.window_start").alias("window_start"),
@@ -64,7 +66,8 @@ def cells(events: DataFrame) -> DataFrame:
         F.col("cell.name").alias("name"),
         F.col("cell.detail").alias("detail"),
     )
-    return exploded.groupBy("window_end", "window_start", "kind", "name", "detail").agg(*_aggregates())
+    grouped = exploded.groupBy("window_end", "window_start", "kind", "name", "detail").agg(*_aggregates())
+    return grouped.withColumn("is_new", F.col("arrived") == F.current_timestamp())
 
 
 def _groups() -> Column:
@@ -98,6 +101,7 @@ def _aggregates() -> list[Column]:
     counts_people = F.col("kind").isin(CATEGORY_5M, BRAND_10M)
     columns = [
         F.count("*").alias("event_count"),
+        F.min("arrived").alias("arrived"),
         F.sum("price").alias("price_sum"),
         F.min("price").alias("price_min"),
         F.max("price").alias("price_max"),

@@ -13,19 +13,28 @@ from spark_jobs.streaming.cells import cells, distinct_events
 from spark_jobs.streaming.enrich import with_product
 from spark_jobs.streaming.parse import parse
 
+# Both halves of the plan start from the parsed records. Spark computes a shuffle that is needed twice only once, but
+# only if both halves ask for the very same: these rules would push one half's filter and column list below the shuffle.
+PARSE_ONCE_RULES = (
+    "org.apache.spark.sql.catalyst.optimizer.ColumnPruning",
+    "org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
+)
 
-def outputs(records: DataFrame, products: DataFrame) -> DataFrame:
+
+def outputs(records: DataFrame, products: DataFrame, partitions: int) -> DataFrame:
     """Describe what a micro-batch yields.
 
     Args:
         records: Kafka records.
         products: The product catalogue (`enrich.PRODUCT_SCHEMA`).
+        partitions: Number of state partitions.
 
     Returns:
         Rows with two struct columns, exactly one of which is set: `record` (every Kafka record, parsed, with product
         fields) and `cell` (every cell that changed, as it stands now).
     """
-    parsed = parse(records)
+    # The shuffle that finding repeated events needs anyway, moved before the fork.
+    parsed = parse(records).repartition(partitions, "_id")
     arrived = with_product(parsed, products)
     changed = cells(with_product(distinct_events(parsed.filter(is_valid())), products))
     record, cell = F.struct(*arrived.columns), F.struct(*changed.columns)

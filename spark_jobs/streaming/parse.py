@@ -22,7 +22,10 @@ _FIELDS = (
     "user_id",
     "user_session",
 )
-_RECORD = StructType([StructField(name, StringType()) for name in _FIELDS])
+# Text that is no JSON object goes here, whole.
+_CORRUPT = "_corrupt_record"
+_JSON = {"columnNameOfCorruptRecord": _CORRUPT, "allowSingleQuotes": "false"}
+_RECORD = StructType([StructField(name, StringType()) for name in (*_FIELDS, _CORRUPT)])
 
 _TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?( ?(UTC|Z|[+-]\d{2}:?\d{2}))?$"
 _WHOLE_NUMBER = r"^\+?\d{1,19}$"
@@ -47,9 +50,7 @@ def parse(records: DataFrame) -> DataFrame:
         F.col("offset").alias("kafka_offset"),
         F.col("timestamp").alias("kafka_timestamp"),
         text.alias("raw"),
-        F.from_json(text, _RECORD).alias("record"),
-        # from_json also takes the first element of an array, and answers null fields for text that is no JSON at all.
-        (F.coalesce(text.rlike(r"(?s)^\s*\{"), F.lit(False)) & F.try_parse_json(text).isNotNull()).alias("is_object"),
+        F.from_json(text, _RECORD, _JSON).alias("record"),
     )
     typed = extracted.select(
         "record_id",
@@ -57,7 +58,10 @@ def parse(records: DataFrame) -> DataFrame:
         "kafka_offset",
         "kafka_timestamp",
         "raw",
-        "is_object",
+        # from_json also takes the first element of an array.
+        (F.col("record").isNotNull() & F.col(f"record.{_CORRUPT}").isNull() & F.ltrim("raw").startswith("{")).alias(
+            "is_object"
+        ),
         _text("event_id").alias("event_id"),
         F.col("record.event_time").alias("event_time"),
         _timestamp(F.col("record.event_time")).alias("event_timestamp"),

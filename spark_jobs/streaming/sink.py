@@ -27,6 +27,8 @@ from spark_jobs.streaming.visits import OpenVisits
 
 log = logging.getLogger(__name__)
 
+_SAMPLE = 20
+
 # The columns a visit is made of; the rest of a cell stays in the JVM.
 _PART_COLUMNS = (
     "name",
@@ -71,36 +73,48 @@ class Sink:
 
     def write(self, batch: DataFrame, batch_id: int) -> BatchCounts:
         """Write one micro-batch; returns when every collection has it."""
-        started = time.monotonic()
+        timer = _Timer()
         batch.persist()
         try:
             records, cells = records_of(batch), cells_of(batch)
             counts = _count(records)
+            timer.lap("compute")
             if counts.accepted:
                 events = enriched(records.filter(is_valid()), self._dimensions.users)
-                insert_or_replace_collection(events, self._config, "enriched_events")
-            if counts.dead_lettered:
-                upsert_collection(dead_letters(records.filter(~is_valid())), self._config, "dead_letter_events")
-            if counts.accepted:
+                self._write_new(events, "enriched_events")
+                timer.lap("events")
                 self._write_windows(cells)
+                timer.lap("windows")
                 self._write_visits(cells)
+                timer.lap("visits")
+            if counts.dead_lettered:
+                self._write_new(dead_letters(records.filter(~is_valid())), "dead_letter_events")
+                timer.lap("dead letters")
         finally:
             batch.unpersist()
         if counts.accepted or counts.dead_lettered:
-            seconds = time.monotonic() - started
             log.info(
-                "batch %d: %d accepted, %d dead-lettered, %.1f s, %d open visits",
+                "batch %d: %d accepted, %d dead-lettered in %s; %d sessions are open",
                 batch_id,
                 counts.accepted,
                 counts.dead_lettered,
-                seconds,
+                timer,
                 len(self.open_visits),
             )
         return counts
 
+    def _write_new(self, documents: DataFrame, collection: str) -> None:
+        """Write documents that are most likely new; a look at a few tells a batch or a file that is repeated."""
+        sample = [row["_id"] for row in documents.select("_id").limit(_SAMPLE).collect()]
+        repeated = self._db[collection].find_one({"_id": {"$in": sample}}, {"_id": 1})
+        write = upsert_collection if repeated else insert_or_replace_collection
+        write(documents, self._config, collection)
+
     def _write_windows(self, cells: DataFrame) -> None:
-        for documents in (windows.category_5m(cells), windows.brand_10m(cells), windows.category_1h(cells)):
-            upsert_collection(documents, self._config, "event_aggregations")
+        for shape in (windows.category_5m, windows.brand_10m, windows.category_1h):
+            new, known = cells.filter("is_new"), cells.filter("not is_new")
+            self._write_new(shape(new), "event_aggregations")
+            upsert_collection(shape(known), self._config, "event_aggregations")
 
     def _write_visits(self, cells: DataFrame) -> None:
         parts = cells.filter(F.col("kind") == VISIT_PART).select(*_PART_COLUMNS)
@@ -110,6 +124,23 @@ class Sink:
         if changes.deletes:
             visits.delete_many({"_id": {"$in": changes.deletes}})
         funnel.refresh(self._db, changes.starts)
+
+
+class _Timer:
+    """Names where a micro-batch spends its time."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.monotonic()
+        self._laps: list[str] = []
+
+    def lap(self, name: str) -> None:
+        """End the current step."""
+        now = time.monotonic()
+        self._laps.append(f"{name} {now - self._last:.1f}")
+        self._last = now
+
+    def __str__(self) -> str:
+        return f"{self._last - self._started:.1f} s ({', '.join(self._laps)})"
 
 
 def _count(records: DataFrame) -> BatchCounts:

@@ -120,12 +120,12 @@ class _Session:
 
     Attributes:
         parts: The parts of the open visits, by user and start of the half hour.
-        written: `session_start` of the documents these visits have, by `_id`.
+        written: User and `session_start` of the documents these visits have, by `_id`.
         taken: Plain ids that belong to closed visits of other users.
     """
 
     parts: dict[tuple[int, datetime], Document] = field(default_factory=dict)
-    written: dict[str, datetime] = field(default_factory=dict)
+    written: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
     def visits(self, user_session: str) -> list[Document]:
@@ -155,9 +155,9 @@ class OpenVisits:
         for stored in documents:
             session = self._sessions.setdefault(stored["user_session"], _Session())
             session.parts.update({(stored["user_id"], one["window_start"]): one for one in stored["parts"]})
-            session.written[stored["_id"]] = stored["session_start"]
+            session.written[stored["_id"]] = (stored["user_id"], stored["session_start"])
         for user_session, session in self._sessions.items():
-            plain_ids = {base_id(user_session, start) for start in session.written.values()}
+            plain_ids = {base_id(user_session, start) for _, start in session.written.values()}
             session.taken = plain_ids - session.written.keys()
 
     def __len__(self) -> int:
@@ -182,16 +182,16 @@ class OpenVisits:
         for user_session, slots in touched.items():
             session = self._sessions[user_session]
             visits = session.visits(user_session)
-            now = {visit["_id"]: visit["session_start"] for visit in visits}
+            now = {visit["_id"]: (visit["user_id"], visit["session_start"]) for visit in visits}
             gone = session.written.keys() - now.keys()
             changes.upserts += [
                 visit
                 for visit in visits
-                if visit["_id"] not in session.written
+                if session.written.get(visit["_id"]) != now[visit["_id"]]
                 or any((visit["user_id"], one["window_start"]) in slots for one in visit["parts"])
             ]
             changes.deletes += gone
-            changes.starts |= {session.written[visit_id] for visit_id in gone}
+            changes.starts |= {session.written[visit_id][1] for visit_id in gone}
             session.written = now
         changes.starts |= {visit["session_start"] for visit in changes.upserts}
         return changes

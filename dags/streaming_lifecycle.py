@@ -1,0 +1,65 @@
+"""# streaming_lifecycle
+
+## What
+Keeps the streaming application alive. Every five minutes it finds the driver, reads its heartbeat and the topic's
+offsets, and judges: process alive, heartbeat and last micro-batch younger than N triggers, lag within bounds, no query
+dead, configuration and code up to date. It launches a driver that is absent and relaunches one that is dead, stalled or
+outdated. The driver outlives the task. Every check is a document (`kind: "check"`) in `stream_health`.
+
+By hand: **ensure** does the same at once, **restart** lets the driver finish its micro-batch and launches a new one,
+**stop** ends it: scheduled runs then leave it stopped until somebody triggers ensure or restart.
+
+## Upstream
+Kafka, MongoDB and the topic `customer_events`, all started by `make up`.
+
+## Owner
+data-platform
+
+## When it fails
+The log says which part of health is missing, with figures, what was done, and the last lines of the driver's own log
+(`logs/stream.log` in the platform's home). "MongoDB ..." or "no Kafka broker answers": look at `make status`; the next
+run heals the rest. "ended while starting" run after run: the driver's last lines name the reason, such as a malformed
+variable or a checkpoint that does not fit the code. Lag alone is a warning, not a failure: the stream catches up by
+itself.
+
+## When a failure may be ignored
+A single failure followed by a success. Events wait in Kafka meanwhile; nothing is lost or doubled.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from shopstream.defaults import DEFAULT_ARGS, START_DATE
+from shopstream.operators.streaming import StreamingLifecycleOperator
+
+with DAG(
+    dag_id="streaming_lifecycle",
+    description="Launches, checks and heals the streaming application",
+    doc_md=__doc__,
+    schedule="*/5 * * * *",
+    start_date=START_DATE,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=["shopstream", "streaming"],
+    params={
+        "action": Param(
+            "ensure",
+            type="string",
+            enum=["ensure", "restart", "stop"],
+            title="Action",
+            description="ensure: launch or heal it. restart: end and launch it. stop: end it and leave it stopped.",
+        ),
+    },
+):
+    StreamingLifecycleOperator(
+        task_id="streaming_application",
+        action="{{ params.action }}",
+        # One retry: the next scheduled run is a retry, too.
+        retries=1,
+        # Finish a micro-batch, start a driver, and some air.
+        execution_timeout=timedelta(minutes=10),
+    )

@@ -1,0 +1,85 @@
+"""# train_models
+
+## What
+Trains and scores the models as of one moment: the end of the run's six-hour interval. Features of each user from the 30
+days before it, from those customer segments and churn probabilities; from the same events the daily time series,
+statistics and journeys. At the end the run is promoted: `latest` moves to it, unless its models are clearly worse. A
+run is a pure function of that moment: repeated or backfilled months later it writes identical documents.
+
+## Upstream
+`enriched_events`, as written by the streaming application. It publishes the asset `shopstream_models`, on which
+`data_quality` runs. Parameter `as_of`: another moment, for instance the end of a replayed month. Backfill: *Trigger >
+Backfill* in the UI, or `airflow backfill create --dag-id train_models --from-date ... --to-date ...`.
+
+## Owner
+data-platform
+
+## When it fails
+The failed task's log ends with the job's last lines. Clear that task: the ones before it need not run again. "out of
+memory" means the driver's heap is too small (`SHOPSTREAM_SPARK_DRIVER_MEMORY`). A *skipped* task is no failure: its log
+says how much history is missing.
+
+## When a failure may be ignored
+When the next interval's run succeeds: `latest` is then newer, and this interval can be backfilled any time.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+
+from shopstream.assets import MODELS
+from shopstream.defaults import DEFAULT_ARGS, START_DATE
+from shopstream.operators.spark_job import SparkJobOperator
+from shopstream.templates import AS_OF, MACROS, TRAINING_CRON
+
+
+def job_task(job: str, **kwargs: object) -> SparkJobOperator:
+    """Make the task of one job; all of them need nothing but the moment they look back from."""
+    return SparkJobOperator(task_id=job, job=job, arguments=[f"--as-of={AS_OF}"], **kwargs)
+
+
+with DAG(
+    dag_id="train_models",
+    description="Segments, churn, time series, statistics and journeys as of the end of each six hours",
+    doc_md=__doc__,
+    schedule=CronDataIntervalTimetable(TRAINING_CRON, timezone="UTC"),
+    start_date=START_DATE,
+    catchup=False,
+    # Two Spark jobs at once are what a two-core machine can take; a backfill sets its own number of runs.
+    max_active_runs=1,
+    max_active_tasks=2,
+    default_args=DEFAULT_ARGS | {"execution_timeout": timedelta(hours=2)},
+    user_defined_macros=MACROS,
+    tags=["shopstream", "machine-learning"],
+    params={
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="As of",
+            description="Look back from this moment (UTC). Empty: the end of the run's interval.",
+        ),
+    },
+):
+    extract = job_task("extract_events", doc_md="Events of the 30 days before `as_of`, once, for all tasks below.")
+    features = job_task("features", doc_md="One row per user; `user_feature_engineering`.")
+    segments = job_task("segments", doc_md="K-Means segments, named by their profile; `customer_segments`.")
+    churn = job_task(
+        "churn", doc_md="Who will not come back within 7 days; `churn_predictions`. Skipped where history is too short."
+    )
+    reports = [
+        job_task("time_series", doc_md="Daily figures with moving averages; `time_series_analysis`."),
+        job_task("statistics", doc_md="Prices, correlations, categories; `statistical_analysis`."),
+        job_task("journeys", doc_md="Funnel, drop-off and paths; `journey_metrics`."),
+    ]
+    promote = job_task(
+        "promote",
+        doc_md="Moves `latest` to this run, unless its models are clearly worse than the last promoted ones.",
+        # A skipped model must not hold the others back; with nothing to promote, this is skipped as well.
+        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        outlets=[MODELS],
+    )
+    extract >> features >> [segments, churn] >> promote
+    extract >> reports >> promote

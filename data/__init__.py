@@ -1,0 +1,1 @@
+"""Event data: the generator of realistic shops."""

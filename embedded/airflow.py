@@ -1,0 +1,110 @@
+"""Airflow's metadata database, login file and health. This module never imports Airflow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from embedded.config import Settings
+from embedded.credentials import Credentials, write_private
+from embedded.environments import environment, stamp
+from embedded.errors import StackError
+
+# Program name -> the part of Airflow's health report about it, and the field of its last heartbeat.
+HEALTH_PARTS = {
+    "airflow-api-server": ("metadatabase", None),
+    "airflow-scheduler": ("scheduler", "latest_scheduler_heartbeat"),
+    "airflow-dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
+    "airflow-triggerer": ("triggerer", "latest_triggerer_heartbeat"),
+}
+COMMANDS = {
+    "airflow-api-server": ["api-server"],
+    # Airflow's log servers listen on every interface and cannot be told not to.
+    "airflow-scheduler": ["scheduler", "--skip-serve-logs"],
+    "airflow-dag-processor": ["dag-processor"],
+    "airflow-triggerer": ["triggerer", "--skip-serve-logs"],
+}
+
+# Health reports are read from 127.0.0.1, never through a proxy the environment may name.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def command(settings: Settings, program: str) -> list[str]:
+    """Command line of one of the four processes."""
+    return [str(python(settings)), "-m", "airflow", *COMMANDS[program]]
+
+
+def python(settings: Settings) -> Path:
+    """The interpreter of Airflow's environment."""
+    return environment(settings.venvs, "airflow").python
+
+
+def prepare(settings: Settings, credentials: Credentials, variables: Mapping[str, str]) -> None:
+    """Write the login file; create or migrate the metadata database, only when its Airflow differs from ours (slow).
+
+    Args:
+        settings: where things are.
+        credentials: login to write.
+        variables: the complete environment of Airflow's processes.
+
+    Raises:
+        StackError: the migration failed.
+    """
+    home = settings.state / "airflow"
+    home.mkdir(exist_ok=True)
+    write_private(home / "passwords.json", json.dumps({credentials.airflow_user: credentials.airflow_password}) + "\n")
+    migrated, wanted = home / "migrated", stamp(environment(settings.venvs, "airflow").lock)
+    if migrated.is_file() and migrated.read_text() == wanted:
+        return
+    if not migrated.exists():
+        # A creation that was interrupted cannot be continued, and holds nothing yet.
+        for leftover in home.glob("airflow.db*"):
+            leftover.unlink()
+    log = settings.logs / "airflow-migrate.log"
+    with log.open("wb") as output:
+        migrate = [str(python(settings)), "-m", "airflow", "db", "migrate"]
+        code = subprocess.run(
+            migrate, env=dict(variables), cwd=home, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    if code.returncode:
+        raise StackError(f"Airflow's database cannot be migrated (see {log})")
+    migrated.write_text(wanted)
+
+
+def work_folder(settings: Settings) -> Path:
+    """Current directory of every process: Spark's scratch files land here, never in the user's own directory."""
+    return settings.data_dir / "work"
+
+
+def health(url: str, timeout: float = 3.0) -> dict[str, dict[str, str]]:
+    """Airflow's own health report, empty while the API server does not answer."""
+    try:
+        with _OPENER.open(f"{url}/api/v2/monitor/health", timeout=timeout) as response:
+            report: dict[str, dict[str, str]] = json.load(response)
+            return report
+    except (OSError, urllib.error.URLError, ValueError):
+        return {}
+
+
+def is_healthy(program: str, report: Mapping[str, Mapping[str, str]], started: float) -> bool:
+    """Whether `report` speaks well of `program`.
+
+    Args:
+        program: one of COMMANDS.
+        report: from `health`.
+        started: when its process started, seconds since the epoch. An older heartbeat is that of a predecessor, which
+            Airflow takes for a sign of life for half a minute.
+    """
+    part, heartbeat_field = HEALTH_PARTS[program]
+    details = report.get(part) or {}
+    if details.get("status") != "healthy":
+        return False
+    if heartbeat_field is None:
+        return True
+    heartbeat = details.get(heartbeat_field)
+    return bool(heartbeat) and datetime.fromisoformat(str(heartbeat)).timestamp() >= started

@@ -1,0 +1,129 @@
+"""`demo`: a month of a small shop, from a file to live analytics and trained models, driven by the DAGs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from embedded.airflow_api import AirflowApi
+from embedded.config import REPOSITORY
+from embedded.errors import StackError
+from embedded.progress import Progress
+from embedded.stack import Stack
+from embedded.summary import summary
+from embedded.up import Up, where_to_click
+
+DAGS = {"seed_dimensions", "replay_events", "streaming_lifecycle", "data_quality", "train_models"}
+_PARSED_SECONDS = 90.0
+_RUN_SECONDS = 3600.0
+_ASSET_RUN_SECONDS = 30.0
+
+
+class Demo:
+    """One run of the demo.
+
+    Args:
+        stack: The stack to run it on; it is brought up first.
+        progress: Where to say what happens.
+        events: The user's events file, or None for a generated month.
+    """
+
+    def __init__(self, stack: Stack, progress: Progress, events: Path | None) -> None:
+        self._stack = stack
+        self._progress = progress
+        self._events = events
+        self._environment = {**os.environ, **stack.exported()}
+
+    def run(self) -> None:
+        """Run it and print the summary.
+
+        Raises:
+            StackError: A step failed; the message names it and where to read on.
+        """
+        events = self._events or self._generated()
+        facts = self._job("inspect_events", "--file", str(events))
+        Up(self._stack, self._progress).run()
+        login = self._stack.credentials
+        api = AirflowApi(self._stack.settings.airflow_url, login.airflow_user, login.airflow_password)
+        self._await_dags(api)
+        self._run_dag(api, "seed_dimensions", {"events": str(events)})
+        stream = api.trigger("streaming_lifecycle", {"action": "ensure"})
+        self._run_dag(api, "replay_events", {"file": str(events)})
+        self._finish(api, "streaming_lifecycle", stream)
+        drained = self._job("await_stream")
+        training = self._run_dag(api, "train_models", {"as_of": facts["as_of"]})
+        quality = self._quality_run(api)
+        print(summary(self._stack, facts, drained, api.task_states("train_models", training), quality))
+        print(where_to_click(self._stack))
+
+    def _generated(self) -> Path:
+        target = self._stack.settings.data_dir / "data" / "demo-month.csv.gz"
+        if not target.exists():
+            self._progress.say("events: generating a month of a small shop")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._python("data/generate_events.py", "--out", str(target))
+        return target
+
+    def _await_dags(self, api: AirflowApi) -> None:
+        deadline = time.monotonic() + _PARSED_SECONDS
+        while missing := DAGS - api.dag_ids():
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"Airflow has not parsed {', '.join(sorted(missing))} (make logs COMPONENT=airflow-dag-processor)"
+                )
+            time.sleep(1)
+
+    def _run_dag(self, api: AirflowApi, dag_id: str, conf: dict[str, Any]) -> str:
+        run_id = api.trigger(dag_id, conf)
+        self._finish(api, dag_id, run_id)
+        return run_id
+
+    def _finish(self, api: AirflowApi, dag_id: str, run_id: str) -> None:
+        def say(task: str, state: str) -> None:
+            if state in ("running", "success", "failed", "skipped", "up_for_retry"):
+                self._progress.say(f"{dag_id}: {task} {state}")
+
+        if api.wait(dag_id, run_id, _RUN_SECONDS, say) != "success":
+            broken = [task for task, state in api.task_states(dag_id, run_id).items() if state == "failed"]
+            where = f"{self._stack.settings.airflow_url}/dags/{dag_id}/runs/{run_id}"
+            raise StackError(f"{dag_id} failed in {', '.join(broken)} (its log: {where})")
+
+    def _quality_run(self, api: AirflowApi) -> str:
+        """Wait for the data-quality run that the training's asset starts; start one if none comes."""
+        known = {run["dag_run_id"] for run in api.runs("data_quality") if run["state"] in ("success", "failed")}
+        deadline = time.monotonic() + _ASSET_RUN_SECONDS
+        while True:
+            fresh = [run["dag_run_id"] for run in api.runs("data_quality") if run["dag_run_id"] not in known]
+            if fresh:
+                run_id = str(fresh[0])
+                break
+            if time.monotonic() > deadline:
+                run_id = api.trigger("data_quality")
+                break
+            time.sleep(1)
+        self._finish(api, "data_quality", run_id)
+        return run_id
+
+    def _job(self, name: str, *arguments: str) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            result = Path(folder) / "result.json"
+            self._python("-m", f"spark_jobs.jobs.{name}", *arguments, "--result", str(result))
+            found: dict[str, Any] = json.loads(result.read_text())
+            return found
+
+    def _python(self, *command: str) -> None:
+        self._call([str(self._stack.settings.spark_python), *command])
+
+    def _call(self, command: Sequence[str]) -> None:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=self._environment, stderr=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or [f"{command[1]} ended with status {done.returncode}"])[-1]
+            raise StackError(last.removeprefix("error: "))

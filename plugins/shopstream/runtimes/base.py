@@ -1,0 +1,96 @@
+"""What operators expect of a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from shopstream.streaming.health import Heartbeat
+
+# A message for the task log: logging level, text.
+LogLine = tuple[int, str]
+
+
+class JobRuntimeError(Exception):
+    """The runtime could not do what it was asked to; the message says what to do. A retry may help."""
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How a batch job ended.
+
+    Attributes:
+        status: Exit status; the negative signal number where a signal ended the job.
+        result: The metrics the job wrote, or None where it wrote none.
+        error: Its last `error:` line.
+        skipped: Its last `skipped:` line.
+        tail: The last lines of its output, without credentials.
+    """
+
+    status: int
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    skipped: str | None = None
+    tail: Sequence[str] = ()
+
+
+class BatchRuntime(Protocol):
+    """Runs one batch job."""
+
+    def run(self, job: str, arguments: Sequence[str]) -> JobOutcome:
+        """Run `spark_jobs.jobs.<job>` to its end, its output going to the task log as it comes.
+
+        Raises:
+            JobRuntimeError: The job could not be started.
+        """
+
+    def end(self) -> None:
+        """End the job that `run` waits for. Called from a signal handler: asks only, `run` does the waiting."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A living driver of the streaming application.
+
+    Attributes:
+        name: What people know it by: `process 4711`.
+        pid: Process id, as its heartbeat states it.
+        started_at: When it was started.
+    """
+
+    name: str
+    pid: int
+    started_at: datetime
+
+
+class StreamRuntime(Protocol):
+    """Launches, finds and ends the driver of the streaming application."""
+
+    def find(self, heartbeat: Heartbeat | None) -> Driver | None:
+        """Return the living driver, or None.
+
+        Args:
+            heartbeat: The last heartbeat seen; helps to find a driver whose launch was not recorded.
+        """
+
+    def launch(self, config_hash: str) -> Driver:
+        """Start a driver that outlives the task.
+
+        Raises:
+            JobRuntimeError: It could not be started.
+        """
+
+    def wait(self, driver: Driver, seconds: float) -> bool:
+        """Wait at most `seconds` for the driver's end; True when it has ended."""
+
+    def stop(self, driver: Driver, seconds: float) -> str:
+        """End the driver after its running micro-batch; by force when that takes longer than `seconds`.
+
+        Returns:
+            How it ended, for the log.
+        """
+
+    def last_words(self, lines: int = 20) -> list[str]:
+        """Return the last lines of the newest driver's output, without credentials."""

@@ -1,0 +1,53 @@
+"""The fingerprint of what a driver was launched with: a driver with another one is outdated."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from shopstream.config import PROJECT
+
+# Variables that change what the stream does. Secrets go in too, as a changed password needs a new driver;
+# only the hash leaves this module.
+RELEVANT = (
+    "JAVA_HOME",
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "MONGODB_URI",
+    "SHOPSTREAM_DATABASE",
+    "SHOPSTREAM_DATA_DIR",
+    "SHOPSTREAM_DIMENSION_REFRESH_SECONDS",
+    "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER",
+    "SHOPSTREAM_SPARK_DRIVER_MEMORY",
+    "SHOPSTREAM_SPARK_JARS",
+    "SHOPSTREAM_SPARK_MASTER",
+    "SHOPSTREAM_SPARK_PYTHON",
+    "SHOPSTREAM_STATE_PARTITIONS",
+    "SHOPSTREAM_TOPIC",
+    "SHOPSTREAM_TRIGGER_SECONDS",
+)
+
+
+def config_hash(env: Mapping[str, str] = os.environ, project: Path = PROJECT) -> str:
+    """Return SHA-256 over the relevant environment and the stream's source files.
+
+    Args:
+        env: The environment a driver would be launched with.
+        project: Folder with the package `spark_jobs`.
+    """
+    digest = hashlib.sha256()
+    for name in RELEVANT:
+        digest.update(f"{name}={env.get(name, '')}\0".encode())
+    for path in stream_sources(project / "spark_jobs"):
+        digest.update(f"{path.relative_to(project).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def stream_sources(package: Path) -> Iterator[Path]:
+    """Yield the driver's source files in a fixed order: its entry point, its package, the modules all jobs share."""
+    yield from sorted(package.glob("*.py"))
+    if (entry := package / "jobs" / "stream.py").is_file():
+        yield entry
+    yield from sorted((package / "streaming").rglob("*.py"))

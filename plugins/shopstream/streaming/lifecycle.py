@@ -1,0 +1,199 @@
+"""The lifecycle of the streaming application: find out, judge, decide, act, write down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from shopstream.config import Config
+from shopstream.runtimes.base import Driver, JobRuntimeError, StreamRuntime
+from shopstream.streaming.decision import Action, Step, Wish, decide
+from shopstream.streaming.errors import LagError, StreamError
+from shopstream.streaming.fingerprint import config_hash
+from shopstream.streaming.health import Facts, Heartbeat, Lag, Problem, judge
+
+log = logging.getLogger(__name__)
+
+# How often a driver that starts or ends is looked at, and how often the log says so.
+POLL_SECONDS = 1.0
+REPORT_SECONDS = 10
+
+
+class Store(Protocol):
+    """What the lifecycle keeps in `stream_health`; see `HealthStore`."""
+
+    def heartbeat(self) -> Heartbeat | None:
+        """Return the newest heartbeat of any driver."""
+
+    def wish(self) -> Wish:
+        """Return what a person last asked for."""
+
+    def write_wish(self, wish: Wish) -> None:
+        """Remember what a person asks for."""
+
+    def write_check(self, checked_at: datetime, check: Mapping[str, Any]) -> None:
+        """Write one check."""
+
+
+class LagMeter(Protocol):
+    """Measures the distance between stream and topic; see `KafkaLag`."""
+
+    def measure(self, positions: Mapping[int, int]) -> Lag:
+        """Return the lag of a stream at these positions, or raise LagError."""
+
+
+class Lifecycle:
+    """One check of the application, and what follows from it."""
+
+    def __init__(self, config: Config, store: Store, lag: LagMeter, runtime: StreamRuntime) -> None:
+        self._limits = config.stream
+        self._store = store
+        self._lag = lag
+        self._runtime = runtime
+        self._wanted_hash = config_hash()
+
+    def run(self, action: Action, *, by_hand: bool, run_id: str) -> dict[str, Any]:
+        """Check and act.
+
+        Args:
+            action: What the run was asked to do.
+            by_hand: Whether a person triggered it.
+            run_id: The run, for the record.
+
+        Returns:
+            The check as written to `stream_health`, dates as ISO text.
+
+        Raises:
+            StreamError: The application did not get where it should be.
+            JobRuntimeError: A driver could not be started or ended.
+        """
+        now = datetime.now(UTC)
+        driver, facts, kafka_error = self._find_out(now)
+        problems = judge(facts, self._limits)
+        figures = _figures(driver, facts)
+        _report(figures, problems)
+        wish = self._renew_wish(action, by_hand, run_id, now)
+        step = decide(action, by_hand=by_hand, wish=wish, alive=driver is not None, problems=problems)
+        check: dict[str, Any] = {
+            "healthy": not problems and not kafka_error,
+            "problems": [{"kind": p.kind, "message": p.message} for p in problems],
+            "figures": figures,
+            "action": step.value,
+            "run_id": run_id,
+        }
+        if kafka_error:
+            check["problems"].append({"kind": "kafka", "message": kafka_error})
+        try:
+            check["outcome"] = self._act(step, driver, wish)
+            if kafka_error and action is not Action.STOP:
+                raise StreamError(kafka_error)
+        except (StreamError, JobRuntimeError) as error:
+            check["outcome"] = str(error)
+            raise
+        finally:
+            self._store.write_check(now, check)
+        log.info("%s", check["outcome"])
+        return {"checked_at": now.isoformat(), **check, "figures": {k: _plain(v) for k, v in figures.items()}}
+
+    def _find_out(self, now: datetime) -> tuple[Driver | None, Facts, str | None]:
+        heartbeat = self._store.heartbeat()
+        driver = self._runtime.find(heartbeat)
+        if driver and heartbeat and heartbeat.pid != driver.pid:
+            heartbeat = None  # an earlier driver's
+        lag = error = None
+        # A driver that has not committed a batch yet does not say where it is; that is no lag.
+        if driver and heartbeat and heartbeat.end_offsets:
+            try:
+                lag = self._lag.measure(heartbeat.end_offsets)
+            except LagError as failure:
+                error = str(failure)
+        return driver, Facts(now, driver.started_at if driver else None, heartbeat, self._wanted_hash, lag), error
+
+    def _renew_wish(self, action: Action, by_hand: bool, run_id: str, now: datetime) -> Wish:
+        """Remember what a person asks for; a scheduled run asks for nothing."""
+        if not by_hand:
+            return self._store.wish()
+        wish = Wish(running=action is not Action.STOP, since=now, run_id=run_id)
+        self._store.write_wish(wish)
+        return wish
+
+    def _act(self, step: Step, driver: Driver | None, wish: Wish) -> str:
+        """Do the step; returns what came of it, for log and record."""
+        if step is Step.LEAVE_STOPPED:
+            return (
+                f"Left as it is: stopped by hand in run {wish.run_id} at {wish.since:%Y-%m-%d %H:%M:%S} UTC. "
+                "Trigger streaming_lifecycle with action `ensure` to start it again."
+            )
+        ended = ""
+        if driver and step in (Step.STOP, Step.RELAUNCH):
+            log.info(
+                "Ending the driver (%s): it may finish its micro-batch, at most %d s",
+                driver.name,
+                self._limits.stop_seconds,
+            )
+            ended = self._runtime.stop(driver, self._limits.stop_seconds) + ". "
+        if step in (Step.LAUNCH, Step.RELAUNCH):
+            driver = self._runtime.launch(self._wanted_hash)
+            log.info("Launched the driver (%s); waiting until its heartbeat says running", driver.name)
+            return ended + self._await_running(driver)
+        if step is Step.WAIT and driver:
+            return self._await_running(driver)
+        return ended.strip() or "Nothing to do."
+
+    def _await_running(self, driver: Driver) -> str:
+        """Wait for the heartbeat of a starting driver to say `running`."""
+        reported = 0.0
+        while True:
+            heartbeat = self._store.heartbeat()
+            age = (datetime.now(UTC) - driver.started_at).total_seconds()
+            if heartbeat and heartbeat.pid == driver.pid:
+                if heartbeat.state == "running":
+                    return f"The driver ({driver.name}) runs, {age:.0f} s after its start."
+                if heartbeat.state == "failed":
+                    raise self._failure(f"the driver failed while starting: {heartbeat.error}")
+            if age > self._limits.start_seconds:
+                raise self._failure(f"the driver ({driver.name}) is not running {age:.0f} s after its start")
+            if age - reported >= REPORT_SECONDS:
+                log.info("Still starting, %.0f s of at most %d s", age, self._limits.start_seconds)
+                reported = age
+            if self._runtime.wait(driver, POLL_SECONDS):
+                raise self._failure(f"the driver ({driver.name}) ended while starting")
+
+    def _failure(self, text: str) -> StreamError:
+        words = self._runtime.last_words()
+        lines = "\n".join(words)
+        return StreamError(f"{text}: {words[-1]}\nThe driver's last lines:\n{lines}")
+
+
+def _figures(driver: Driver | None, facts: Facts) -> dict[str, Any]:
+    """Return the figures of a check, for log and record."""
+    figures: dict[str, Any] = {"driver": driver.name if driver else "none"}
+    if driver:
+        figures["up_seconds"] = round((facts.now - driver.started_at).total_seconds())
+    if heartbeat := facts.heartbeat:
+        figures |= {
+            "state": heartbeat.state,
+            "heartbeat_age_seconds": round((facts.now - heartbeat.updated_at).total_seconds(), 1),
+            "last_batch_id": heartbeat.last_batch_id,
+            "last_batch_at": heartbeat.last_batch_at,
+            "batch_seconds": heartbeat.batch_seconds,
+            "trigger_seconds": heartbeat.trigger_seconds,
+        }
+    if facts.lag:
+        lag_seconds = None if facts.lag.seconds is None else round(facts.lag.seconds, 1)
+        figures |= {"lag_events": facts.lag.events, "lag_seconds": lag_seconds}
+    return figures
+
+
+def _report(figures: Mapping[str, Any], problems: Sequence[Problem]) -> None:
+    log.info("Found: %s", ", ".join(f"{name} {_plain(value)}" for name, value in figures.items()))
+    for problem in problems:
+        log.warning("Unhealthy (%s): %s", problem.kind, problem.message)
+    if not problems:
+        log.info("Healthy")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

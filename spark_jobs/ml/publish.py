@@ -1,0 +1,96 @@
+"""From a DataFrame to documents: first into a Parquet file, the artefact of the run, from there into MongoDB."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+from pymongo.database import Database
+from pyspark.sql import DataFrame
+
+from spark_jobs.ml.as_of import iso
+from spark_jobs.mongo import BULK_SIZE, Document, upsert
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did.
+
+    Attributes:
+        documents: Number of documents written.
+        removed: Number of documents of an earlier run of the same as_of that this one no longer produces.
+        fingerprint: Hash of the documents; the same documents give the same one.
+    """
+
+    documents: int
+    removed: int
+    fingerprint: str
+
+
+def write_parquet(frame: DataFrame, path: Path) -> None:
+    """Write `frame` as one Parquet file in the order of its `_id`, which appears or is replaced in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+        frame.repartition(1).sortWithinPartitions("_id").write.parquet(f"{folder}/out")
+        (part,) = Path(folder).glob("out/part-*.parquet")
+        part.replace(path)
+
+
+def read_documents(paths: Iterable[Path]) -> Iterator[Document]:
+    """Read the rows of Parquet files as documents, a batch at a time, floats rounded (see `rounded`)."""
+    for path in paths:
+        for batch in pq.ParquetFile(path).iter_batches(BULK_SIZE):
+            yield from (rounded(document) for document in batch.to_pylist())
+
+
+def rounded(value: Any) -> Any:
+    """Round floats to 10 significant digits, also inside lists and dictionaries; NaN and infinity become null.
+
+    The last digits of a double depend on the order of a sum. Ten digits are more than any reader needs, and six short
+    of where that order shows.
+    """
+    if isinstance(value, float):
+        return float(f"{value:.10g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return value
+
+
+def publish(db: Database[Document], collection: str, as_of: datetime, paths: Iterable[Path]) -> Published:
+    """Make the documents of `as_of` in `collection` exactly those in the files.
+
+    New and changed ones are written before stale ones are deleted: killed in between, readers miss nothing, and the next
+    run deletes the rest.
+
+    Args:
+        db: The platform's database.
+        collection: Its name.
+        as_of: The run; every `_id` begins with it.
+        paths: Parquet files with the documents.
+    """
+    ids: set[str] = set()
+    digest = hashlib.blake2b(digest_size=16)
+
+    def noted() -> Iterator[Document]:
+        for document in read_documents(paths):
+            ids.add(document["_id"])
+            digest.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+            yield document
+
+    upsert(db, collection, noted())
+    # A range of _id needs no index but the one that is always there: "}" follows "|" in ASCII.
+    span = {"_id": {"$gte": f"{iso(as_of)}|", "$lt": f"{iso(as_of)}}}"}}
+    stale = [document["_id"] for document in db[collection].find(span, {"_id": 1}) if document["_id"] not in ids]
+    for first in range(0, len(stale), BULK_SIZE):
+        db[collection].delete_many({"_id": {"$in": stale[first : first + BULK_SIZE]}})
+    return Published(len(ids), len(stale), digest.hexdigest())

@@ -1,0 +1,202 @@
+"""The frame of a training job: find the snapshot, compute, publish the documents, record the run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pymongo.database import Database
+from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_jobs import entry
+from spark_jobs.config import Config
+from spark_jobs.errors import JobSkipped
+from spark_jobs.ml import registry
+from spark_jobs.ml.as_of import compact, iso, parse_as_of
+from spark_jobs.ml.events import read_events
+from spark_jobs.ml.features import WINDOW_DAYS
+from spark_jobs.ml.publish import publish, rounded, write_parquet
+from spark_jobs.ml.snapshot import Snapshot
+from spark_jobs.mongo import Document, database
+from spark_jobs.session import spark_session
+
+log = logging.getLogger(__name__)
+
+_SETTINGS = {
+    # A job of seconds never earns back what the optimising compiler costs: half the CPU time at 0.2 M and at 1.3 M events.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # The same splits on any number of cores: sums of doubles depend on them.
+    "spark.sql.files.minPartitionNum": "4",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a computation gives back.
+
+    Attributes:
+        frames: The documents, by a name for their artefact file; each has `_id` and `as_of`.
+        result: Figures for the job's result: a few plain numbers.
+        metrics: Further figures, for `model_runs` only.
+        parameters: What the computation was told and what it chose.
+        model: A fitted pipeline to keep.
+    """
+
+    frames: Mapping[str, DataFrame]
+    result: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    model: PipelineModel | None = None
+
+
+class TrainingRun:
+    """One model as of one moment.
+
+    Args:
+        model: Its name.
+        as_of: The moment.
+        config: Settings.
+
+    Raises:
+        JobError: There is no snapshot of that moment.
+    """
+
+    def __init__(self, model: str, as_of: datetime, config: Config) -> None:
+        self.model = model
+        self.as_of = as_of
+        self.config = config
+        self.snapshot = Snapshot.open(events_path(config, as_of))
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session, started when first needed: a run that is skipped starts none."""
+        spark = spark_session(f"shopstream {self.model} {iso(self.as_of)}", self.config, _SETTINGS)
+        spark.sparkContext.setLogLevel("ERROR")
+        return spark
+
+    @cached_property
+    def events(self) -> DataFrame:
+        """The snapshot's events."""
+        return read_events(self.spark, self.snapshot.path)
+
+    @property
+    def history(self) -> timedelta:
+        """How long before `as_of` the first known event happened, at most 37 days."""
+        return self.as_of - self.snapshot.first_event
+
+    def artefact(self, name: str) -> Path:
+        """Return the path of one of the run's Parquet files."""
+        return work_folder(self.config, self.as_of) / f"{name}.parquet"
+
+    def require_events(self) -> None:
+        """Stop early where the 30 days have no events.
+
+        Raises:
+            JobSkipped: The latest known event is older.
+        """
+        if self.snapshot.last_event < self.as_of - timedelta(days=WINDOW_DAYS):
+            raise JobSkipped(
+                f"no events in the {WINDOW_DAYS} days before {iso(self.as_of)}: "
+                f"the latest one happened at {iso(self.snapshot.last_event)}"
+            )
+
+    def close(self) -> None:
+        """Stop the session, if one was started."""
+        if "spark" in self.__dict__:
+            self.spark.stop()
+
+
+Compute = Callable[[TrainingRun], Outcome]
+
+
+def work_folder(config: Config, as_of: datetime) -> Path:
+    """Folder of the artefacts of the runs as of one moment."""
+    return config.data_dir / "work" / compact(as_of)
+
+
+def events_path(config: Config, as_of: datetime) -> Path:
+    """Path of the events snapshot of one moment."""
+    return work_folder(config, as_of) / "events.parquet"
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Make the command line of a job that works as of one moment."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument(
+        "--as-of", required=True, metavar="TIME", help="look back from here: ISO 8601 with Z or an offset"
+    )
+    return options
+
+
+def training_job(model: str, collection: str, description: str | None, compute: Compute) -> int:
+    """Run one training job from the command line.
+
+    Args:
+        model: Name of the model in `model_runs` and of its artefacts.
+        collection: Collection of its documents.
+        description: Text of `--help`.
+        compute: The computation.
+
+    Returns:
+        The exit status.
+    """
+
+    def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+        as_of = parse_as_of(args.as_of)
+        db = database(config)
+        run = TrainingRun(model, as_of, config)
+        try:
+            return _execute(run, db, collection, compute)
+        finally:
+            run.close()
+
+    return entry.run(job, parser(description))
+
+
+def _execute(run: TrainingRun, db: Database[Document], collection: str, compute: Compute) -> dict[str, Any]:
+    started = time.monotonic()
+    outcome = compute(run)
+    paths = [run.artefact(name) for name in outcome.frames]
+    for path, frame in zip(paths, outcome.frames.values(), strict=True):
+        write_parquet(frame, path)
+    model_path = _save_model(run, outcome.model) if outcome.model else None
+    published = publish(db, collection, run.as_of, paths)
+    artefact = model_path or work_folder(run.config, run.as_of)
+    result = {"documents": published.documents, "removed": published.removed, **rounded(dict(outcome.result))}
+    record = {
+        "metrics": rounded(dict(outcome.result) | dict(outcome.metrics)),
+        "parameters": dict(outcome.parameters),
+        # Relative to the data folder, which is elsewhere in a pod.
+        "artefact_path": str(artefact.relative_to(run.config.data_dir)),
+        "documents": published.documents,
+        "data_fingerprint": run.snapshot.fingerprint,
+        "output_fingerprint": published.fingerprint,
+        "duration_seconds": round(time.monotonic() - started, 1),
+    }
+    registry.record_run(db, run.as_of, run.model, record)
+    log.info("%s as of %s: %s", run.model, iso(run.as_of), ", ".join(f"{key} {value}" for key, value in result.items()))
+    return {"as_of": iso(run.as_of), **result}
+
+
+def _save_model(run: TrainingRun, model: PipelineModel) -> Path:
+    """Save a pipeline under models/<model>/<as_of>, replacing that of an earlier run of the same moment."""
+    target = run.config.data_dir / "models" / run.model / compact(run.as_of)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
+        model.save(f"{folder}/new")
+        if target.exists():
+            target.rename(f"{folder}/old")
+        Path(folder, "new").rename(target)
+    return target
+
+

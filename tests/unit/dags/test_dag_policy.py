@@ -1,0 +1,202 @@
+"""Rules that every DAG of the platform keeps, whatever it does."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow_for_tests import DAGS, PLUGINS, REPOSITORY
+
+from shopstream.assets import DIMENSIONS, EVENTS, MODELS
+from shopstream.callbacks import report_failure
+from shopstream.defaults import OWNER, START_DATE, TAGS
+from shopstream.operators.spark_job import SparkJobOperator
+
+DAG_IDS = ["data_quality", "replay_events", "seed_dimensions", "streaming_lifecycle", "train_models"]
+FILES = sorted(DAGS.glob("*.py"))
+RUNBOOK = ["What", "Upstream", "Owner", "When it fails", "When a failure may be ignored"]
+
+
+@pytest.fixture(params=DAG_IDS)
+def dag(request: pytest.FixtureRequest, dagbag: DagBag) -> DAG:
+    return dagbag.dags[request.param]
+
+
+def tasks(dag: DAG) -> Iterator[Any]:
+    assert dag.tasks
+    yield from dag.tasks
+
+
+def test_every_file_is_one_dag_of_its_name(dagbag: DagBag) -> None:
+    assert dagbag.import_errors == {}
+    assert sorted(dagbag.dags) == DAG_IDS == [file.stem for file in FILES]
+    for dag_id, dag in dagbag.dags.items():
+        assert Path(dag.fileloc).stem == dag_id
+
+
+def test_no_warning_is_hidden(dagbag: DagBag) -> None:
+    assert dagbag.captured_warnings == {}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_files_stay_short(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_files_only_describe(file: Path) -> None:
+    """No branch, loop or error handling, and no look at the environment: that is for plugins."""
+    tree = ast.parse(file.read_text())
+    logic = (ast.If, ast.For, ast.While, ast.Try, ast.Match, ast.Lambda)
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, logic)] == []
+    assert "environ" not in file.read_text()
+    assert "RUNTIME" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "file", [*FILES, *PLUGINS.rglob("*.py")], ids=lambda file: file.relative_to(REPOSITORY).as_posix()
+)
+def test_the_airflow_side_never_imports_the_spark_side(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            assert name.split(".")[0] not in {"pyspark", "spark_jobs", "embedded", "great_expectations"}
+
+
+def test_the_docstring_is_the_runbook(dag: DAG) -> None:
+    text = dag.doc_md or ""
+    assert text == ast.get_docstring(ast.parse(Path(dag.fileloc).read_text()), clean=False)
+    assert text.startswith(f"# {dag.dag_id}\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == RUNBOOK
+    for section in re.split(r"^## .+$", text, flags=re.MULTILINE)[1:]:
+        assert section.strip()
+
+
+def test_tags_are_of_the_closed_set(dag: DAG) -> None:
+    assert set(dag.tags) <= TAGS
+    assert "shopstream" in dag.tags
+    assert len(dag.tags) > 1
+
+
+def test_dags_have_a_description_and_begin_at_a_fixed_date(dag: DAG) -> None:
+    assert dag.description
+    assert dag.start_date == START_DATE
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+
+
+def test_every_task_has_owner_retries_limit_and_callback(dag: DAG) -> None:
+    for task in tasks(dag):
+        assert task.owner == OWNER
+        assert task.retries >= 1
+        assert task.retry_delay >= timedelta(seconds=10)
+        assert task.retry_exponential_backoff >= 2
+        assert task.max_retry_delay
+        assert timedelta() < task.execution_timeout <= timedelta(hours=24)
+        assert report_failure in task.on_failure_callback
+
+
+def test_every_param_explains_itself(dag: DAG) -> None:
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert param.schema["title"]
+        assert param.schema["type"]
+        assert param.description
+    dag.params.validate()
+
+
+def test_dags_can_be_serialised(dag: DAG) -> None:
+    json.dumps(DagSerialization.to_dict(dag))
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "defaults"),
+    [
+        ("seed_dimensions", {"file": None, "products_csv": None, "users_csv": None}),
+        ("replay_events", {"file": None, "rate": 0, "limit": 0, "shift_to_now": False}),
+        ("streaming_lifecycle", {"action": "ensure"}),
+        ("data_quality", {"collections": None, "limit": 0}),
+        ("train_models", {"as_of": None}),
+    ],
+)
+def test_params_and_their_defaults(dagbag: DagBag, dag_id: str, defaults: dict[str, Any]) -> None:
+    assert dagbag.dags[dag_id].params.dump() == defaults
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "bad"),
+    [
+        ("replay_events", {"rate": -1}),
+        ("replay_events", {"limit": 1.5}),
+        ("replay_events", {"shift_to_now": "yes"}),
+        ("streaming_lifecycle", {"action": "explode"}),
+        ("data_quality", {"collections": "products"}),
+        ("data_quality", {"limit": -1}),
+        ("train_models", {"as_of": 20191101}),
+    ],
+)
+def test_bad_params_are_refused_by_the_form(dagbag: DagBag, dag_id: str, bad: dict[str, Any]) -> None:
+    ((name, value),) = bad.items()
+    with pytest.raises(ValueError, match="Failed validating"):
+        dagbag.dags[dag_id].params.get_param(name).resolve(value)
+
+
+def test_who_publishes_what(dagbag: DagBag) -> None:
+    published = {
+        (task.dag_id, task.task_id): task.outlets for dag in dagbag.dags.values() for task in tasks(dag) if task.outlets
+    }
+    assert published == {
+        ("seed_dimensions", "seed_dimensions"): [DIMENSIONS],
+        ("replay_events", "replay_events"): [EVENTS],
+        ("train_models", "promote"): [MODELS],
+    }
+
+
+def test_schedules(dagbag: DagBag) -> None:
+    summaries = {dag_id: DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable.summary
+                 for dag_id, dag in dagbag.dags.items()}  # fmt: skip
+    assert summaries == {
+        "seed_dimensions": "None",
+        "replay_events": "None",
+        "streaming_lifecycle": "*/5 * * * *",
+        "data_quality": "Asset or 0 * * * *",
+        "train_models": "0 */6 * * *",
+    }
+
+
+def test_the_shape_of_training(dagbag: DagBag) -> None:
+    dag = dagbag.dags["train_models"]
+    assert {task.task_id: task.downstream_task_ids for task in tasks(dag)} == {
+        "extract_events": {"features", "time_series", "statistics", "journeys"},
+        "features": {"segments", "churn"},
+        "segments": {"promote"},
+        "churn": {"promote"},
+        "time_series": {"promote"},
+        "statistics": {"promote"},
+        "journeys": {"promote"},
+        "promote": set(),
+    }
+    assert dag.max_active_tasks == 2
+    assert dag.task_dict["promote"].trigger_rule == "none_failed_min_one_success"
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_jobs_know_the_options_that_dags_give_them(dagbag: DagBag, dag_id: str) -> None:
+    """The two sides share no import, so this reads the jobs' source."""
+    for task in tasks(dagbag.dags[dag_id]):
+        if not isinstance(task, SparkJobOperator):
+            continue
+        source = REPOSITORY / "spark_jobs" / "jobs" / f"{task.job}.py"
+        if not source.exists():
+            pytest.skip(f"job {task.job} does not exist")
+        for option in re.findall(r"--[a-z-]+", " ".join(task.arguments)):
+            assert f'"{option}"' in source.read_text(), f"{task.job} knows no {option}"

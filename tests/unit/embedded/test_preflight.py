@@ -1,0 +1,61 @@
+"""Messages about ports, disk and memory."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from embedded import machine, preflight
+from embedded.errors import StackError
+from embedded.programs import Program
+
+
+def program(port: int) -> Program:
+    """A program that listens on `port`."""
+    return Program("kafka", ("x",), {port: "SHOPSTREAM_KAFKA_PORT"}, 5)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_taken_port_names_port_holder_and_variable(address: str) -> None:
+    with socket.socket() as holder:
+        holder.bind((address, 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(StackError) as caught:
+            preflight.check_ports([program(port)])
+    assert f"port {port} for kafka" in str(caught.value)
+    assert f"process {os.getpid()}" in str(caught.value)
+    assert "SHOPSTREAM_KAFKA_PORT" in str(caught.value)
+
+
+def test_free_port_passes_and_stays_free() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    preflight.check_ports([program(port)])
+    assert preflight.taken(port) == ""
+
+
+def test_too_little_disk(tmp_path: Path) -> None:
+    machine.check_disk(tmp_path / "not" / "yet", 1)
+    with pytest.raises(StackError, match="SHOPSTREAM_MIN_DISK_MB"):
+        machine.check_disk(tmp_path / "not" / "yet", 10**9)
+
+
+def test_too_little_memory() -> None:
+    machine.check_memory(1)
+    with pytest.raises(StackError, match="SHOPSTREAM_MIN_MEMORY_MB"):
+        machine.check_memory(10**9)
+
+
+def test_a_container_limit_caps_the_memory(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:  32000000 kB\nMemAvailable:   16000000 kB\n")
+    assert machine.available_memory_mb(meminfo, tmp_path) == 16384
+    (tmp_path / "memory.max").write_text("4000000000\n")
+    (tmp_path / "memory.current").write_text("1500000000\n")
+    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 500000000\n")
+    assert machine.available_memory_mb(meminfo, tmp_path) == 3000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.available_memory_mb(meminfo, tmp_path) == 16384

@@ -1,0 +1,237 @@
+"""The lifecycle with real processes (`driver_stand_in.py`); `stream_stand_ins.py` stands in for MongoDB and Kafka."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from stream_stand_ins import FileStore, FixedLag
+
+from shopstream.config import Config
+from shopstream.runtimes.local_stream import LocalStreamRuntime
+from shopstream.streaming import lifecycle as lifecycle_module
+from shopstream.streaming.decision import Action
+from shopstream.streaming.errors import StreamError
+from shopstream.streaming.health import Heartbeat, Lag
+from shopstream.streaming.lifecycle import Lifecycle
+
+STAND_IN = Path(__file__).with_name("driver_stand_in.py")
+
+
+class Stream:
+    """The platform as a run of `streaming_lifecycle` sees it; every call is a run of its own."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config = replace(config, stream=replace(config.stream, start_seconds=30, stop_seconds=30))
+        self.folder = folder
+        self.store = FileStore(folder)
+        self.lag = FixedLag(Lag(0, 0.0))
+
+    def behave(self, words: str) -> None:
+        (self.folder / "behaviour").write_text(words)
+
+    def run(self, action: Action = Action.ENSURE, by_hand: bool = False) -> dict[str, Any]:
+        lifecycle = Lifecycle(self.config, self.store, self.lag, LocalStreamRuntime(self.config))
+        return lifecycle.run(action, by_hand=by_hand, run_id="by-hand" if by_hand else "scheduled")
+
+    @property
+    def pid(self) -> int | None:
+        driver = LocalStreamRuntime(self.config).find(None)
+        return driver.pid if driver else None
+
+    def limit(self, **limits: int) -> None:
+        self.config = replace(self.config, stream=replace(self.config.stream, **limits))
+
+
+@pytest.fixture
+def stream(tmp_path: Path, spark_python: Callable[[str], Config], environment: pytest.MonkeyPatch) -> Iterator[Stream]:
+    environment.setenv("STAND_IN_FOLDER", str(tmp_path))
+    environment.setattr(lifecycle_module, "POLL_SECONDS", 0.05)
+    stream = Stream(spark_python(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} "$@"\n'), tmp_path)
+    yield stream
+    if pid := stream.pid:
+        psutil.Process(pid).kill()
+
+
+def kinds(check: dict[str, Any]) -> list[str]:
+    return [problem["kind"] for problem in check["problems"]]
+
+
+def kill(pid: int | None) -> None:
+    assert pid
+    process = psutil.Process(pid)
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([process], timeout=30)
+
+
+def test_an_absent_driver_is_launched_and_then_left_alone(stream: Stream) -> None:
+    first = stream.run()
+    assert (first["action"], kinds(first), first["healthy"]) == ("launch", ["absent"], False)
+    assert "runs" in first["outcome"]
+    pid = stream.pid
+    second = stream.run()
+    assert (second["action"], second["problems"], second["healthy"]) == ("nothing", [], True)
+    assert second["figures"]["state"] == "running"
+    assert stream.pid == pid
+    assert [check["action"] for check in stream.store.checks] == ["launch", "nothing"]
+    assert stream.store.checks[0]["run_id"] == "scheduled"
+
+
+def test_a_killed_driver_is_relaunched(stream: Stream) -> None:
+    stream.run()
+    old = stream.pid
+    kill(old)
+    check = stream.run()
+    assert (check["action"], kinds(check)) == ("launch", ["dead"])
+    assert stream.pid not in (None, old)
+
+
+def test_a_stalled_driver_is_relaunched(stream: Stream) -> None:
+    stream.run()
+    old = stream.pid
+    assert old
+    process = psutil.Process(old)
+    process.suspend()  # no heartbeat any more, and deaf to SIGTERM: only SIGKILL helps
+    stream.limit(stall_triggers=0, stop_seconds=1)
+    check = stream.run()
+    assert (check["action"], kinds(check)) == ("relaunch", ["heartbeat"])
+    assert "was killed" in check["outcome"]
+    assert stream.pid not in (None, old)
+    assert not process.is_running()
+
+
+def test_an_outdated_driver_finishes_and_is_relaunched(stream: Stream, environment: pytest.MonkeyPatch) -> None:
+    stream.run()
+    old = stream.pid
+    environment.setenv("SHOPSTREAM_TRIGGER_SECONDS", "5")
+    check = stream.run()
+    assert (check["action"], kinds(check)) == ("relaunch", ["outdated"])
+    assert "finished its work" in check["outcome"]
+    assert stream.pid not in (None, old)
+    assert stream.run()["healthy"]
+
+
+def test_a_driver_that_catches_up_is_left_alone(stream: Stream) -> None:
+    stream.run()
+    pid = stream.pid
+    behind(stream, {0: 5}, Lag(10_000_000, 90_000.0))
+    check = stream.run()
+    assert (check["action"], kinds(check), check["healthy"]) == ("nothing", ["lag", "lag"], False)
+    assert check["figures"]["lag_events"] == 10_000_000
+    assert stream.pid == pid
+
+
+def behind(stream: Stream, offsets: dict[int, int], lag: Lag | None) -> None:
+    """Let the heartbeat state a position and a batch that has just ended, and the topic be ahead of it."""
+    stream.lag = FixedLag(lag)
+    read = stream.store.heartbeat
+
+    def heartbeat() -> Heartbeat | None:
+        beat = read()
+        return replace(beat, end_offsets=offsets, last_batch_id=1, last_batch_at=beat.updated_at) if beat else None
+
+    stream.store.heartbeat = heartbeat  # type: ignore[method-assign]
+
+
+def test_kafka_that_does_not_answer_fails_the_run_but_not_the_driver(stream: Stream) -> None:
+    stream.run()
+    pid = stream.pid
+    behind(stream, {0: 5}, None)
+    with pytest.raises(StreamError, match="no Kafka broker answers"):
+        stream.run()
+    assert stream.pid == pid
+    assert stream.store.checks[-1]["problems"] == [
+        {"kind": "kafka", "message": "no Kafka broker answers at 127.0.0.1:1"}
+    ]
+    assert stream.run(Action.STOP, by_hand=True)["action"] == "stop"
+
+
+def test_a_stop_by_hand_lasts_until_somebody_ensures_by_hand(stream: Stream, caplog: pytest.LogCaptureFixture) -> None:
+    stream.run()
+    check = stream.run(Action.STOP, by_hand=True)
+    assert check["action"] == "stop"
+    assert stream.pid is None
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            assert stream.run()["action"] == "leave_stopped"
+        assert "stopped by hand in run by-hand" in caplog.text
+        assert stream.pid is None
+    assert stream.run(Action.STOP, by_hand=True)["action"] == "nothing"
+    assert stream.run(by_hand=True)["action"] == "launch"
+    kill(stream.pid)
+    assert stream.run()["action"] == "launch"
+
+
+def test_restart(stream: Stream) -> None:
+    assert stream.run(Action.RESTART, by_hand=True)["action"] == "launch"
+    old = stream.pid
+    check = stream.run(Action.RESTART, by_hand=True)
+    assert (check["action"], check["healthy"]) == ("relaunch", True)
+    assert stream.pid not in (None, old)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ("refuse", r"ended while starting: error: SHOPSTREAM_TRIGGER_SECONDS.*\nThe driver's last lines:\nstand-in"),
+        ("die", r"ended while starting: stand-in .*\nThe driver's last lines:\nstand-in"),
+        ("fail", r"(failed while starting: the topic is gone|ended while starting): stand-in"),
+    ],
+)
+def test_a_driver_that_does_not_come_up_fails_the_run_with_its_last_words(
+    stream: Stream, behaviour: str, message: str
+) -> None:
+    stream.behave(behaviour)
+    with pytest.raises(StreamError, match=message):
+        stream.run()
+    assert "last lines" in stream.store.checks[-1]["outcome"]
+    stream.behave("")
+    assert stream.run()["action"] == "launch"
+
+
+def test_a_driver_that_starts_slowly_is_waited_for_and_then_replaced(stream: Stream) -> None:
+    stream.behave("slow")
+    stream.limit(start_seconds=1)
+    with pytest.raises(StreamError, match="is not running"):
+        stream.run()
+    slow = stream.pid
+    assert slow
+    stream.behave("")
+    # The limit is the same for the new driver, which a busy machine may not keep: what matters is the step.
+    with suppress(StreamError):
+        stream.run()
+    check = stream.store.checks[-1]
+    assert (check["action"], [problem["kind"] for problem in check["problems"]]) == ("relaunch", ["not_started"])
+    assert stream.pid not in (None, slow)
+
+
+def test_a_run_finds_a_driver_that_another_run_has_just_launched(stream: Stream) -> None:
+    stream.behave("slow")
+    runtime = LocalStreamRuntime(stream.config)
+    driver = runtime.launch(Lifecycle(stream.config, stream.store, stream.lag, runtime)._wanted_hash)
+    stream.limit(start_seconds=2)
+    with pytest.raises(StreamError, match="is not running"):
+        stream.run()
+    assert (stream.store.checks[-1]["action"], stream.pid) == ("wait", driver.pid)
+
+
+def test_never_two_drivers(stream: Stream) -> None:
+    """Without record and heartbeat a second one is launched, but the lease keeps it from running."""
+    stream.run()
+    pid = stream.pid
+    assert pid
+    record = stream.config.data_dir / "stream" / "driver.json"
+    text = record.read_text()
+    record.unlink()
+    (stream.folder / "heartbeat.json").unlink()
+    with pytest.raises(StreamError, match="another streaming driver is running here"):
+        stream.run()
+    assert psutil.pid_exists(pid)
+    record.write_text(text)

@@ -12,7 +12,7 @@ STACK_PYTHON = $(SHOPSTREAM_HOME)/venvs/stack/bin/python
 STACK = @test -x "$(STACK_PYTHON)" || { echo "error: nothing is installed in $(SHOPSTREAM_HOME) (run: make install)" >&2; exit 1; }; \
 	PYTHONPATH="$(CURDIR)" "$(STACK_PYTHON)" -m embedded
 
-.PHONY: help install up down status logs reset mongodb-uri
+.PHONY: help install up down status logs reset mongodb-uri demo test lock
 
 help: ## general: show this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -24,6 +24,7 @@ help: ## general: show this list
 		END { for (i = 1; i <= count; i++) printf "%s%s\n%s", (i > 1 ? "\n" : ""), order[i], lines[order[i]] }' $(MAKEFILE_LIST)
 
 install: ## stack: install everything the stack needs (locked, hashed) into SHOPSTREAM_HOME; PYTHON=python3.x chooses the interpreter
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: there is no $(PYTHON) on PATH (install Python 3.11 or newer, or name one: PYTHON=...)" >&2; exit 1; }
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap
 
 up: install ## stack: install if needed, start what does not run, wait until all is healthy
@@ -43,3 +44,13 @@ reset: ## stack: stop, then delete all data and logs (asks first; YES=1 does not
 
 mongodb-uri: ## stack: print the connection string of the database
 	$(STACK) mongodb-uri
+
+demo: install ## platform: run a month of a shop from file to models; EVENTS=path.csv.gz for your own events
+	$(STACK) demo $(if $(EVENTS),--events "$(EVENTS)")
+
+test: ## development: run all tests; LANES="lint unit" for some of lint, unit, integration, browser
+	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
+	@tests/run $(LANES)
+
+lock: ## development: compile the dependency groups of pyproject.toml to hashed locks (UPGRADE=1 for newer versions)
+	@scripts/lock $(if $(UPGRADE),--upgrade)

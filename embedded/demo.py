@@ -52,7 +52,7 @@ class Demo:
         login = self._stack.credentials
         api = AirflowApi(self._stack.settings.airflow_url, login.airflow_user, login.airflow_password)
         self._await_dags(api)
-        self._run_dag(api, "seed_dimensions", {"events": str(events)})
+        self._run_dag(api, "seed_dimensions", {"file": str(events)})
         stream = api.trigger("streaming_lifecycle", {"action": "ensure"})
         self._run_dag(api, "replay_events", {"file": str(events)})
         self._finish(api, "streaming_lifecycle", stream)

@@ -27,7 +27,16 @@ from spark_jobs.mongo import Document, database
 from spark_jobs.quality.engine import Engine
 from spark_jobs.quality.outcome import Outcome, run_status
 from spark_jobs.quality.report import OVERVIEW, prune, publish_docs, report_folder, write_overview
-from spark_jobs.quality.run import RECONCILIATION, RESULTS, Fetched, check_reconciliation, evaluate, fetch, store
+from spark_jobs.quality.run import (
+    RECONCILIATION,
+    RESULTS,
+    Fetched,
+    check_reconciliation,
+    evaluate,
+    fetch,
+    first_line,
+    store,
+)
 from spark_jobs.quality.suites import COLLECTIONS, SUITES_FOLDER
 
 log = logging.getLogger("validate")
@@ -75,11 +84,19 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     db, folder = database(config), report_folder(reports, run_id)
     log.info("run %s: %d checks of up to %s documents; Great Expectations is loading", run_id, len(names), args.limit)
     outcomes: list[Outcome] = []
+    unsaved: list[Outcome] = []
+
+    def save(outcome: Outcome) -> None:
+        store(db, run_id, outcome, f"{folder.name}/{OVERVIEW}", args.report_url)
 
     def keep(outcome: Outcome) -> None:
-        store(db, run_id, outcome, f"{folder.name}/{OVERVIEW}", args.report_url)
         outcomes.append(outcome)
         _log(outcome)
+        try:
+            save(outcome)
+        except PyMongoError as error:
+            log.warning("%s: the result is kept for later: %s", outcome.collection, first_line(error))
+            unsaved.append(outcome)
 
     def read(name: str) -> Fetched | Outcome:
         if name == RECONCILIATION:
@@ -89,6 +106,8 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="quality-", dir=work) as project:
         engine = _check_all(names, read, lambda: Engine(Path(project), folder.name), keep)
         publish_docs(engine.build_docs(), folder)
+    for outcome in unsaved:
+        save(outcome)
     page = write_overview(folder, run_id, _results(db, run_id))
     prune(reports, args.keep_reports)
     result = _result(run_id, outcomes, page, args.report_url)
@@ -110,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = run(job, parser(), argv)
     except PyMongoError as error:
-        print(f"error: MongoDB went away: {str(error).splitlines()[0][:300]} (`make status`)", file=sys.stderr)
+        print(f"error: MongoDB went away: {first_line(error)} (`make status`)", file=sys.stderr)
         return EXIT_FAILED
     print("\n".join(lines), file=sys.stderr, end="\n" if lines else "")
     return EXIT_FAILED if lines else status

@@ -91,7 +91,9 @@ def with_value_score(features: DataFrame) -> DataFrame:
 
 def feature_documents(features: DataFrame, as_of: datetime) -> DataFrame:
     """Shape the documents of `user_feature_engineering`: `_id`, `as_of` and all columns of `features`."""
-    return features.select(document_id(iso(as_of), "user_id").alias("_id"), F.lit(as_of).alias("as_of"), *features.columns)
+    return features.select(
+        document_id(iso(as_of), "user_id").alias("_id"), F.lit(as_of).alias("as_of"), *features.columns
+    )
 
 
 def _counts(cutoff: datetime) -> list[Column]:

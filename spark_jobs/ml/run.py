@@ -19,10 +19,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs import entry
 from spark_jobs.config import Config
-from spark_jobs.errors import JobSkipped
+from spark_jobs.errors import JobError, JobSkipped
 from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import compact, iso, parse_as_of
-from spark_jobs.ml.events import read_events
+from spark_jobs.ml.events import between, read_events
 from spark_jobs.ml.features import WINDOW_DAYS
 from spark_jobs.ml.publish import publish, rounded, write_parquet
 from spark_jobs.ml.snapshot import Snapshot
@@ -88,6 +88,21 @@ class TrainingRun:
     def events(self) -> DataFrame:
         """The snapshot's events."""
         return read_events(self.spark, self.snapshot.path)
+
+    def recent_events(self) -> DataFrame:
+        """The events of the 30 days before `as_of`."""
+        return between(self.events, self.as_of - timedelta(days=WINDOW_DAYS), self.as_of)
+
+    def read(self, name: str) -> DataFrame:
+        """Read an artefact that another job of the same moment wrote.
+
+        Raises:
+            JobError: It is not there.
+        """
+        path = self.artefact(name)
+        if not path.is_file():
+            raise JobError(f"no {name} at {path} (run {name} with the same --as-of first)")
+        return self.spark.read.parquet(str(path))
 
     @property
     def history(self) -> timedelta:
@@ -198,5 +213,3 @@ def _save_model(run: TrainingRun, model: PipelineModel) -> Path:
             target.rename(f"{folder}/old")
         Path(folder, "new").rename(target)
     return target
-
-

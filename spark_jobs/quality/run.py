@@ -142,6 +142,11 @@ def store(db: Database[Document], run_id: str, outcome: Outcome, report: str, re
     db[RESULTS].replace_one({"_id": document["_id"]}, document, upsert=True)
 
 
+def first_line(error: BaseException) -> str:
+    """What went wrong, without the driver's description of the whole topology."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(" (configured timeouts")[0][:300]
+
+
 def _attempt(name: str, step: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], float]:
     """Run a step; returns what it found, or `error`, and how long it took."""
     start = time.monotonic()
@@ -152,7 +157,7 @@ def _attempt(name: str, step: Callable[[], dict[str, Any]]) -> tuple[dict[str, A
     except RuleError as error:
         found = {"error": f"{name}.json: {error}"}
     except PyMongoError as error:
-        found = {"error": f"MongoDB: {str(error).splitlines()[0][:300]}"}
+        found = {"error": f"MongoDB: {first_line(error)}"}
     except Exception as error:
         # One collection must not keep the others from being checked, whatever is wrong with it.
         log.exception("%s could not be checked", name)

@@ -43,7 +43,8 @@ sys.addaudithook(_watch)
 @contextmanager
 def watched() -> Iterator[list[str]]:
     global _seen
-    _seen = seen = []
+    seen: list[str] = []
+    _seen = seen
     try:
         yield seen
     finally:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import timezone
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import DataInterval, TimeRestriction
 
@@ -24,7 +25,7 @@ def run(interval: DataInterval | None = None, run_after: datetime = NOON, run_ty
 def arguments(bag: DagBag, dag_id: str, task_id: str, dag_run: Any = None, **params: Any) -> list[str]:
     """Render a task's command line as the task does, leaving out what renders to nothing."""
     dag = bag.dags[dag_id]
-    task = dag.task_dict[task_id]
+    task: Any = dag.task_dict[task_id]
     dag_run = dag_run or run()
     context = {"dag_run": dag_run, "run_id": dag_run.run_id, "params": dag.params.dump() | params, "dag": dag}
     rendered = task.render_template(task.arguments, context)
@@ -48,7 +49,7 @@ def training(dagbag: DagBag) -> Any:
 
 
 def test_as_of_of_a_scheduled_run_is_the_end_of_its_six_hours(dagbag: DagBag, training: Any) -> None:
-    restriction = TimeRestriction(earliest=NOON, latest=None, catchup=True)
+    restriction = TimeRestriction(earliest=timezone.coerce_datetime(NOON), latest=None, catchup=True)
     info = training.timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
     assert info.data_interval.end - info.data_interval.start == timedelta(hours=6)
     dag_run = run(info.data_interval, info.run_after, "scheduled")
@@ -98,5 +99,5 @@ def test_data_quality(dagbag: DagBag) -> None:
 
 
 def test_streaming_lifecycle(dagbag: DagBag) -> None:
-    task = dagbag.dags["streaming_lifecycle"].task_dict["streaming_application"]
+    task: Any = dagbag.dags["streaming_lifecycle"].task_dict["streaming_application"]
     assert task.render_template(task.action, {"params": {"action": "stop"}}) == "stop"

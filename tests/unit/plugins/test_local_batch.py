@@ -141,9 +141,14 @@ def test_a_job_that_ends_at_once_is_not_missed(spark_python: Install) -> None:
     assert [LocalBatchRuntime(config).run("features", []).status for _ in range(20)] == [0] * 20
 
 
+def end_when_started(runtime: LocalBatchRuntime, pids: Path) -> None:
+    wait_for(pids)
+    runtime.end()
+
+
 def test_end_ends_the_job_and_its_children(sleeper: Callable[..., Config], tmp_path: Path) -> None:
     runtime = LocalBatchRuntime(sleeper())
-    ender = threading.Thread(target=lambda: (wait_for(tmp_path / "pids"), runtime.end()))
+    ender = threading.Thread(target=end_when_started, args=(runtime, tmp_path / "pids"))
     ender.start()
     outcome = runtime.run("features", [])
     ender.join()
@@ -154,7 +159,7 @@ def test_end_ends_the_job_and_its_children(sleeper: Callable[..., Config], tmp_p
 def test_a_job_that_ignores_sigterm_is_killed(sleeper: Callable[..., Config], tmp_path: Path) -> None:
     config = sleeper("signal.signal(signal.SIGTERM, signal.SIG_IGN)")
     runtime = LocalBatchRuntime(config, grace_seconds=0.5)
-    ender = threading.Thread(target=lambda: (wait_for(tmp_path / "pids"), runtime.end()))
+    ender = threading.Thread(target=end_when_started, args=(runtime, tmp_path / "pids"))
     ender.start()
     outcome = runtime.run("features", [])
     ender.join()

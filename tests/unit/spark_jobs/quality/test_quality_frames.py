@@ -97,7 +97,7 @@ def test_all_wrong_fields_of_a_document_are_named() -> None:
 
 
 def test_names_that_repeat_or_go_back_are_not_ascending() -> None:
-    lists = ([], ["a"], ["a", "b"], ["b", "a"], ["a", "a"])
+    lists: tuple[list[str], ...] = ([], ["a"], ["a", "b"], ["b", "a"], ["a", "a"])
     frame = to_frame([{"names": names} for names in lists], {"names": "strings"})
     assert frame["names_ascending"].tolist() == [True, True, True, False, False]
 
@@ -115,13 +115,16 @@ def test_no_documents_have_all_columns() -> None:
 
 
 def test_a_rule_is_true_false_or_null_where_it_cannot_be_told() -> None:
-    documents = [{"a": 1, "b": True}, {"a": 0, "b": True}, {"a": None, "b": True}, {"a": 1}]
+    documents: list[dict[str, Any]] = [{"a": 1, "b": True}, {"a": 0, "b": True}, {"a": None, "b": True}, {"a": 1}]
     frame = add_rules(to_frame(documents, {"a": "integer", "b": "boolean"}), {"fits": "b == (a > 0)"})
     assert frame["fits"].tolist() == [True, False, pd.NA, pd.NA]
 
 
 def test_rules_know_dates_and_texts() -> None:
-    documents = [{"start": MOMENT, "end": MOMENT.replace(minute=5), "kind": "x"}, {"start": MOMENT, "kind": "x"}]
+    documents: list[dict[str, Any]] = [
+        {"start": MOMENT, "end": MOMENT.replace(minute=5), "kind": "x"},
+        {"start": MOMENT, "kind": "x"},
+    ]
     frame = to_frame(documents, {"start": "date", "end": "date", "kind": "string"})
     rules = {"five": 'kind == "x" and (end - start).dt.total_seconds() == 300', "hour": "start.dt.hour == 0"}
     frame = add_rules(frame, rules)

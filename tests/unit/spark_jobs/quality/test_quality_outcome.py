@@ -59,7 +59,8 @@ def test_document_is_keyed_so_that_a_retry_overwrites() -> None:
 
 
 def test_metrics_are_json_and_bounded() -> None:
-    metrics = _outcome(*(["critical"] * 30)).metrics()
+    severities: list[Severity] = ["critical"] * 30
+    metrics = _outcome(*severities).metrics()
     assert len(metrics["findings"]) == 10
     assert metrics["critical"] == 30
     json.dumps(metrics)

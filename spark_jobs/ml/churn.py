@@ -1,0 +1,238 @@
+"""Who will not come back within 7 days: a random forest trained on what the users of a week ago have done since."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.classification import RandomForestClassifier
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs.errors import JobSkipped
+from spark_jobs.ml.as_of import iso
+from spark_jobs.ml.evaluation import Array, RiskThresholds, calibration_table, isotonic, quality, risk_thresholds
+from spark_jobs.ml.events import between, document_id
+from spark_jobs.ml.features import WINDOW_DAYS, user_features
+
+log = logging.getLogger(__name__)
+
+HORIZON = timedelta(days=7)
+LEAST_HISTORY = timedelta(days=14)
+FEWEST_USERS = 60
+FEWEST_PER_CLASS = 5
+
+# Leaves of at least five users: better calibrated than pure leaves, and no worse at ranking.
+FOREST = {"numTrees": 100, "maxDepth": 10, "minInstancesPerNode": 5, "seed": 20191001}
+HELD_OUT_PERCENT = 30
+
+# Bagging draws per partition: with another number of them, another forest grows.
+_PARTITIONS = 4
+
+# Totals become rates per known day: at the training's cutoff, a week earlier, a short history is shorter still.
+_RATES = (
+    "total_events",
+    "session_count",
+    "cart_count",
+    "purchase_count",
+    "unique_products",
+    "active_days",
+    "total_spend",
+)
+_AS_THEY_ARE = (
+    "recency_days",
+    "tenure_days",
+    "unique_categories",
+    "avg_purchase_value",
+    "max_purchase_value",
+    "events_per_session",
+    "view_to_cart_rate",
+    "cart_to_purchase_rate",
+    "conversion_rate",
+    "weekend_share",
+    "budget_affinity",
+    "luxury_affinity",
+)
+_DERIVED = {
+    # How unusual the present silence is: 1 means as long as their visits are usually apart. -1: one day of visits only.
+    "relative_recency": "coalesce(recency_days * (active_days - 1) / nullif(tenure_days - recency_days, 0), -1)",
+    # Above 1: more active in the last 7 days than before.
+    "recent_activity": "events_last_7_days / total_events * tenure_days / least(tenure_days, 7)",
+}
+INPUTS = (*(f"{name}_per_day" for name in _RATES), *_AS_THEY_ARE, *_DERIVED)
+
+
+@dataclass(frozen=True)
+class ChurnModel:
+    """A trained and evaluated model.
+
+    Attributes:
+        pipeline: Assembler and forest.
+        thresholds: Where risk levels begin.
+        metrics: `auc`, `pr_auc`, `brier` on held-out users; `baseline`, the same for recency alone; `calibration`;
+            `feature_importances`; numbers of users and shares of churned ones.
+    """
+
+    pipeline: PipelineModel
+    thresholds: RiskThresholds
+    metrics: dict[str, Any]
+
+
+def churn_inputs(features: DataFrame, cutoff: datetime, first_event: datetime) -> DataFrame:
+    """Select what the forest sees.
+
+    Args:
+        features: As from `user_features` with the same cutoff.
+        cutoff: End of the events behind the features.
+        first_event: Beginning of the known history.
+
+    Returns:
+        `user_id` and `INPUTS`; what is undefined for a user (a rate without a cart, say) is 0. A fixed number of
+        partitions, each in the order of `user_id`: the forest depends on both.
+    """
+    known_days = max(1.0, min(float(WINDOW_DAYS), (cutoff - first_event) / timedelta(days=1)))
+    columns = [
+        *((F.col(name) / F.lit(known_days)).alias(f"{name}_per_day") for name in _RATES),
+        *(F.col(name).cast("double").alias(name) for name in _AS_THEY_ARE),
+        *(F.expr(expression).cast("double").alias(name) for name, expression in _DERIVED.items()),
+    ]
+    selected = features.select("user_id", *columns).na.fill(0.0)
+    return selected.repartition(_PARTITIONS, "user_id").sortWithinPartitions("user_id")
+
+
+def labelled(events: DataFrame, as_of: datetime, first_event: datetime) -> DataFrame:
+    """Build the training data of `as_of`: users of the 30 days before the cutoff, a week earlier, and if they returned.
+
+    Args:
+        events: As for `user_features`.
+        as_of: End of the week in which users returned, or not.
+        first_event: Beginning of the known history.
+
+    Returns:
+        `user_id`, `INPUTS` from events before the cutoff only, `churned` (1.0: no event in the week), `held_out`
+        (30 % of the users, by a hash of their id: the same users in every run).
+    """
+    cutoff = as_of - HORIZON
+    returned = between(events, cutoff, as_of).select("user_id").distinct().withColumn("returned", F.lit(1))
+    inputs = churn_inputs(user_features(events, cutoff), cutoff, first_event)
+    bucket = F.pmod(F.xxhash64(F.lit("churn"), F.col("user_id")), F.lit(100))
+    joined = inputs.join(returned, "user_id", how="left").select(
+        "user_id",
+        *INPUTS,
+        F.col("returned").isNull().cast("double").alias("churned"),
+        (bucket < HELD_OUT_PERCENT).alias("held_out"),
+    )
+    return joined.repartition(_PARTITIONS, "user_id").sortWithinPartitions("user_id")
+
+
+def require_classes(data: DataFrame) -> None:
+    """Stop early where there is nothing to learn from.
+
+    Args:
+        data: As from `labelled`.
+
+    Raises:
+        JobSkipped: Too few users, or too few that returned or churned; the message has the figures.
+    """
+    counts = {
+        (row["held_out"], row["churned"]): row["users"]
+        for row in data.groupBy("held_out", "churned").agg(F.count("*").alias("users")).collect()
+    }
+    users = sum(counts.values())
+    if users < FEWEST_USERS:
+        raise JobSkipped(
+            f"{users} users in the {WINDOW_DAYS} days before the last week, churn needs at least {FEWEST_USERS}"
+        )
+    for held_out, churned in ((False, 0.0), (False, 1.0), (True, 0.0), (True, 1.0)):
+        found = counts.get((held_out, churned), 0)
+        if found < FEWEST_PER_CLASS:
+            total = sum(count for key, count in counts.items() if key[1] == churned)
+            raise JobSkipped(
+                f"of {users} users {total} {'churned' if churned else 'returned'} in the last week, {found} of them among "
+                f"those {'held out' if held_out else 'trained on'}: churn needs at least {FEWEST_PER_CLASS} there"
+            )
+
+
+def train(data: DataFrame) -> ChurnModel:
+    """Fit the forest to the users not held out, and measure it on those held out.
+
+    Args:
+        data: As from `labelled`, better cached.
+
+    Raises:
+        JobSkipped: There is too little to learn from.
+    """
+    require_classes(data)
+    forest = RandomForestClassifier(labelCol="churned", featuresCol="inputs", **FOREST)
+    pipeline = Pipeline(stages=[VectorAssembler(inputCols=list(INPUTS), outputCol="inputs"), forest])
+    model = pipeline.fit(data.where(~F.col("held_out")))
+    scored = with_probability(model, data).select("held_out", "churned", "recency_days", "churn_probability").toPandas()
+    seen, unseen = scored[~scored["held_out"]], scored[scored["held_out"]]
+    labels, probabilities = unseen["churned"].to_numpy(), unseen["churn_probability"].to_numpy()
+    rule = isotonic(seen["churned"].to_numpy(), seen["recency_days"].to_numpy())
+    table = calibration_table(labels, probabilities)
+    importances = sorted(
+        zip(INPUTS, model.stages[-1].featureImportances.toArray().tolist(), strict=True),
+        key=lambda pair: (-pair[1], pair),
+    )
+    metrics = {
+        **quality(labels, probabilities, probabilities),
+        "baseline": recency_rule(rule, labels, unseen["recency_days"].to_numpy()),
+        "calibration": table,
+        "feature_importances": [{"feature": name, "importance": value} for name, value in importances],
+        "users_trained_on": len(seen),
+        "users_held_out": len(unseen),
+        "churn_rate_trained_on": float(seen["churned"].mean()),
+        "churn_rate_held_out": float(labels.mean()),
+    }
+    log.info(
+        "AUC %.3f on %d held-out users, recency alone %.3f", metrics["auc"], len(unseen), metrics["baseline"]["auc"]
+    )
+    return ChurnModel(model, risk_thresholds(table), metrics)
+
+
+def recency_rule(rule: tuple[Array, Array], labels: Array, recency_days: Array) -> dict[str, float]:
+    """Measure the best that recency alone can do: the longer the silence, the likelier the churn.
+
+    Args:
+        rule: Recency in ascending order and churn rate at each, as `isotonic` fits them to users trained on.
+        labels: 1 for a held-out user that churned.
+        recency_days: Their recency.
+    """
+    return quality(labels, recency_days, np.interp(recency_days, *rule))
+
+
+def with_probability(model: PipelineModel, inputs: DataFrame) -> DataFrame:
+    """Add `churn_probability`."""
+    return model.transform(inputs).withColumn("churn_probability", vector_to_array("probability")[1])
+
+
+def predictions(churn: ChurnModel, inputs: DataFrame, as_of: datetime) -> DataFrame:
+    """Score all users: the documents of `churn_predictions`.
+
+    Args:
+        churn: The model.
+        inputs: As from `churn_inputs` at `as_of`.
+        as_of: The moment; the prediction is about the 7 days after it.
+
+    Returns:
+        `_id`, `as_of`, `user_id`, `churn_probability`, `churn_prediction` (1: more likely than not), `risk_level`.
+    """
+    probability = F.col("churn_probability")
+    level = F.when(probability < churn.thresholds.medium, "Low")
+    if churn.thresholds.high is not None:
+        level = level.when(probability >= churn.thresholds.high, "High")
+    return with_probability(churn.pipeline, inputs).select(
+        document_id(iso(as_of), "user_id").alias("_id"),
+        F.lit(as_of).alias("as_of"),
+        "user_id",
+        "churn_probability",
+        (probability > F.lit(0.5)).cast("int").alias("churn_prediction"),
+        level.otherwise("Medium").alias("risk_level"),
+    )

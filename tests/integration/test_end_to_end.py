@@ -1,0 +1,110 @@
+"""A file of events through every DAG, by Airflow's REST API, and every collection against a batch recomputation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stack import RunningStack
+
+from spark_jobs.audit.compare import compare
+from spark_jobs.audit.enrich import enrich
+from spark_jobs.audit.recompute import recompute
+from spark_jobs.audit.validate import validate
+from spark_jobs.events.record import encoder
+from spark_jobs.events.source import rows
+
+AS_OF = "2019-10-31T00:00:00Z"
+SKETCHED = ("unique_users", "unique_sessions")
+MODEL_COLLECTIONS = (
+    "user_feature_engineering",
+    "customer_segments",
+    "churn_predictions",
+    "time_series_analysis",
+    "statistical_analysis",
+    "journey_metrics",
+)
+
+
+def records(path: Path) -> list[bytes]:
+    """What the topic holds after one replay of the file, by row."""
+    encode = encoder(path.name)
+    return [encode(number, row)[1] for number, row in enumerate(rows(path), start=1)]
+
+
+def decoded(value: bytes) -> Any:
+    import json
+
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
+
+
+def replay(stack: RunningStack, path: Path) -> None:
+    stack.run_dag("replay_events", {"file": str(path)})
+    drained = stack.job("await_stream", "--timeout", "600")
+    assert drained.returncode == 0, drained.stdout + drained.stderr
+
+
+def assert_streaming_collections(stack: RunningStack, path: Path) -> None:
+    events = [decoded(value) for value in records(path)]
+    accepted = [event for event in events if not validate(event)]
+    products = {one["_id"]: one for one in stack.db["products"].find()}
+    users = {one["_id"]: one for one in stack.db["users"].find()}
+    enriched = enrich(accepted, products, users)
+    expected = {"enriched_events": enriched, **recompute(enriched.values())}
+    for collection, documents in expected.items():
+        differences = compare(stack.db[collection].find(), documents, sketched=SKETCHED)
+        assert not differences, f"{collection}: {differences.summary()}"
+
+
+@pytest.fixture(scope="module")
+def replayed(stack: RunningStack, month: Path) -> Path:
+    stack.run_dag("seed_dimensions", {"file": str(month)})
+    stack.run_dag("streaming_lifecycle", {"action": "ensure"})
+    replay(stack, month)
+    return month
+
+
+def test_streaming_collections_equal_the_recomputation(stack: RunningStack, replayed: Path) -> None:
+    assert_streaming_collections(stack, replayed)
+
+
+def test_malformed_records_are_dead_letters_with_every_reason(stack: RunningStack, replayed: Path) -> None:
+    expected = sorted((value.decode(), sorted(reasons)) for value in records(replayed) if (reasons := validate(decoded(value))))
+    stored = sorted((one["raw"], sorted(one["reasons"])) for one in stack.db["dead_letter_events"].find())
+    assert len(expected) > 50
+    assert stored == expected
+
+
+def test_no_record_is_unaccounted_for(stack: RunningStack, replayed: Path) -> None:
+    driver = stack.db["stream_health"].find_one({"_id": "driver"}) or {}
+    assert driver["accepted"] + driver["dead_lettered"] == sum(driver["end_offsets"].values()) == len(records(replayed))
+    assert driver["late_events"] == 0
+
+
+def test_replaying_the_file_again_changes_nothing(stack: RunningStack, replayed: Path) -> None:
+    replay(stack, replayed)
+    assert_streaming_collections(stack, replayed)
+    driver = stack.db["stream_health"].find_one({"_id": "driver"}) or {}
+    assert sum(driver["end_offsets"].values()) == 2 * len(records(replayed))
+
+
+def test_training_writes_the_same_documents_twice(stack: RunningStack, replayed: Path) -> None:
+    written = []
+    for _ in range(2):
+        run_id = stack.run_dag("train_models", {"as_of": AS_OF})
+        states = stack.api.task_states("train_models", run_id)
+        assert set(states.values()) == {"success"}, states
+        written.append({name: list(stack.db[name].find().sort("_id")) for name in MODEL_COLLECTIONS})
+    assert all(written[0].values()), {name: len(documents) for name, documents in written[0].items()}
+    assert written[0] == written[1]
+
+
+def test_quality_of_what_was_written_is_good(stack: RunningStack, replayed: Path) -> None:
+    run_id = stack.run_dag("data_quality")
+    results = list(stack.db["data_quality_results"].find({"status": {"$in": ["failed", "error"]}}))
+    assert not results, [(one["collection"], one["status"]) for one in results]
+    assert stack.api.task_states("data_quality", run_id)

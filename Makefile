@@ -1,4 +1,4 @@
-# `make help` lists what can be done. Targets are annotated `## group: text`; variables follow in the same comment.
+# `make help` lists what can be done: every target that is annotated `## group: text`.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ SHOPSTREAM_HOME ?= $(CURDIR)/.shopstream
 export SHOPSTREAM_HOME
 
 STACK_PYTHON = $(SHOPSTREAM_HOME)/venvs/stack/bin/python
-# Runs one command of the launcher; PYTHONPATH because make may have been called with -C from elsewhere.
+# Runs one command of the launcher.
 STACK = @test -x "$(STACK_PYTHON)" || { echo "error: nothing is installed in $(SHOPSTREAM_HOME) (run: make install)" >&2; exit 1; }; \
 	PYTHONPATH="$(CURDIR)" "$(STACK_PYTHON)" -m embedded
 
@@ -48,7 +48,7 @@ mongodb-uri: ## stack: print the connection string of the database
 demo: install ## platform: run a month of a shop from file to models; EVENTS=path.csv.gz for your own events
 	$(STACK) demo $(if $(EVENTS),--events "$(EVENTS)")
 
-test: ## development: run all tests; LANES="lint unit" for some of lint, unit, integration, browser
+test: ## development: run all tests; LANES="lint unit" for some of lint, unit, stack
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
 	@tests/run $(LANES)
 

@@ -17,7 +17,7 @@ data-platform
 
 ## When it fails
 The log says which part of health is missing, with figures, what was done, and the last lines of the driver's own log
-(`logs/stream.log` in the platform's home). "MongoDB ..." or "no Kafka broker answers": look at `make status`; the next
+(`logs/stream.log` in the platform's home). "MongoDB at ..." or "Kafka at ...": look at `make status`; the next
 run heals the rest. "ended while starting" run after run: the driver's last lines name the reason, such as a malformed
 variable or a checkpoint that does not fit the code. Lag alone is a warning, not a failure: the stream catches up by
 itself.

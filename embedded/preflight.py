@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterable
 
@@ -18,6 +19,16 @@ def check_machine(settings: Settings) -> None:
     """Raise StackError when disk or memory do not suffice."""
     machine.check_disk(settings.home, settings.minimum_disk_mb)
     machine.check_memory(settings.minimum_memory_mb)
+
+
+def check_spark(settings: Settings) -> None:
+    """Raise StackError when SHOPSTREAM_SPARK_PYTHON or SHOPSTREAM_SPARK_JARS name something that is not there."""
+    if not os.access(settings.spark_python, os.X_OK):
+        raise StackError(
+            f"SHOPSTREAM_SPARK_PYTHON: {settings.spark_python} is not an interpreter (correct or unset it)"
+        )
+    if not any(settings.spark_jars.glob("*.jar")):
+        raise StackError(f"SHOPSTREAM_SPARK_JARS: {settings.spark_jars} is no folder with jars (correct or unset it)")
 
 
 def check_ports(programs: Iterable[Program]) -> None:

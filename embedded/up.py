@@ -21,6 +21,7 @@ AIRFLOW_SECONDS = 240.0
 # A program that died this often while starting will not recover by itself.
 DEATHS = 3
 POLL_SECONDS = 0.3
+REMINDER_SECONDS = 10.0
 HUNG_AFTER_SECONDS = 60.0
 
 
@@ -70,6 +71,7 @@ class Up:
     def _preflight(self, alive: bool) -> None:
         settings = self.stack.settings
         home.require_writable(settings.data_dir, "SHOPSTREAM_DATA_DIR")
+        preflight.check_spark(settings)
         if not alive:
             preflight.check_machine(settings)
         states = self.stack.supervisor.states()
@@ -105,6 +107,7 @@ class Up:
 
     def _start_servers(self) -> None:
         """Kafka, MongoDB and Airflow's database at the same time: they do not need each other."""
+        self.progress.say("servers: starting")
         jobs: list[Callable[[], None]] = [self._start_kafka, self._start_mongodb, self._prepare_airflow]
         with ThreadPoolExecutor(len(jobs)) as pool:
             results = [pool.submit(job) for job in jobs]
@@ -152,7 +155,7 @@ class Up:
             if not self._has_process(stack.supervisor.states(), name):
                 stack.supervisor.start(name)
         waiting, deaths = list(names), {name: set[float]() for name in names}
-        deadline = time.monotonic() + seconds
+        deadline, reminder = time.monotonic() + seconds, time.monotonic() + REMINDER_SECONDS
         while waiting:
             states = stack.supervisor.states()
             for name in waiting:
@@ -166,6 +169,9 @@ class Up:
                 if name not in remaining and name in AIRFLOW:
                     self.progress.say(f"{name}: ready")
             waiting = remaining
+            if waiting and time.monotonic() > reminder:
+                self.progress.say(f"waiting for {', '.join(waiting)}")
+                reminder += REMINDER_SECONDS
             if waiting and time.monotonic() > deadline:
                 raise StackError(f"{waiting[0]} is not healthy after {seconds:.0f} s: {self._last_words(waiting[0])}")
             if waiting and self._cancelled.wait(POLL_SECONDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
@@ -19,6 +20,9 @@ _SETTINGS = {
     # The embedded document store answers slowly to a flood of connections; one client per executor is plenty.
     "spark.mongodb.keep_alive_ms": "300000",
 }
+
+
+_LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
 def spark_session(app_name: str, config: Config, settings: dict[str, str] | None = None) -> SparkSession:
@@ -39,12 +43,11 @@ def spark_session(app_name: str, config: Config, settings: dict[str, str] | None
     for key, value in {**_SETTINGS, **(settings or {})}.items():
         builder = builder.config(key, value)
     builder = builder.config("spark.driver.memory", config.spark_driver_memory)
+    builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}")
     if config.spark_jars:
         builder = builder.config("spark.driver.extraClassPath", f"{config.spark_jars}/*")
         builder = builder.config("spark.executor.extraClassPath", f"{config.spark_jars}/*")
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("WARN")
-    return session
+    return builder.getOrCreate()
 
 
 def read_collection(

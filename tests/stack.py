@@ -73,7 +73,9 @@ class RunningStack:
         run_id = self.api.trigger(dag_id, conf)
         outcome = self.api.wait(dag_id, run_id, seconds=900)
         states = self.api.task_states(dag_id, run_id)
-        logs = {task: self.api.task_log(dag_id, run_id, task)[-15:] for task, state in states.items() if state == "failed"}
+        logs = {
+            task: self.api.task_log(dag_id, run_id, task)[-15:] for task, state in states.items() if state == "failed"
+        }
         assert outcome == expect, f"{dag_id} {outcome}: {states}\n{logs}"
         return run_id
 
@@ -82,7 +84,12 @@ def launcher(environ: dict[str, str], *command: str) -> subprocess.CompletedProc
     """Run `python -m embedded COMMAND`; its output is captured."""
     python = Path(environ["SHOPSTREAM_HOME"]) / "venvs/stack/bin/python"
     return subprocess.run(
-        [str(python), "-m", "embedded", *command], env=environ, cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [str(python), "-m", "embedded", *command],
+        env=environ,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -101,7 +108,11 @@ def new_environ(home: Path) -> dict[str, str]:
     (home / "shopstream-home").write_text("A test's stack.\n")
     for shared in ("venvs", "jars"):
         (home / shared).symlink_to(INSTALLED / shared)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SHOPSTREAM_", "MONGODB_URI", "KAFKA_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SHOPSTREAM_", "MONGODB_URI", "KAFKA_"))
+    }
     ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     return {**kept, **ports, "SHOPSTREAM_HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
 

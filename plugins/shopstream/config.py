@@ -39,7 +39,7 @@ class StreamLimits:
     first_batch_seconds: int = 300
     lag_events: int = 500_000
     lag_seconds: int = 600
-    start_seconds: int = 120
+    start_seconds: int = 180
     stop_seconds: int = 60
 
 

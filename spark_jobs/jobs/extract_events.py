@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from typing import Any
 
@@ -14,21 +13,11 @@ from spark_jobs.ml.run import events_path, parser
 from spark_jobs.ml.snapshot import as_result, extract, find_events
 from spark_jobs.mongo import database
 
-log = logging.getLogger(__name__)
-
 
 def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Write the snapshot; returns its figures."""
     as_of = parse_as_of(args.as_of)
     snapshot = extract(find_events(database(config)), as_of, events_path(config, as_of))
-    log.info(
-        "%s events of %s users from %s to %s, fingerprint %s",
-        f"{snapshot.events:,}",
-        f"{snapshot.users:,}",
-        iso(snapshot.first_event),
-        iso(snapshot.last_event),
-        snapshot.fingerprint,
-    )
     return {"as_of": iso(as_of), **as_result(snapshot)}
 
 

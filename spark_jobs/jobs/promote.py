@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from typing import Any
 
@@ -14,14 +13,11 @@ from spark_jobs.ml.registry import promote
 from spark_jobs.ml.run import parser
 from spark_jobs.mongo import database
 
-log = logging.getLogger(__name__)
-
 
 def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Move `latest`, or say why not."""
     as_of = parse_as_of(args.as_of)
     promoted, reason = promote(database(config), as_of)
-    log.info("%s %s: %s", iso(as_of), "promoted" if promoted else "not promoted", reason)
     return {"as_of": iso(as_of), "promoted": promoted, "reason": reason}
 
 

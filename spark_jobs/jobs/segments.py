@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from spark_jobs.ml import segments
 from spark_jobs.ml.run import Outcome, TrainingRun, training_job
 from spark_jobs.ml.segment_names import name_segments
-
-log = logging.getLogger(__name__)
 
 
 def compute(run: TrainingRun) -> Outcome:
@@ -19,8 +16,6 @@ def compute(run: TrainingRun) -> Outcome:
     names = name_segments(clustering.centres)
     documents = segments.segment_documents(clustering, inputs, names, run.as_of)
     profiles = segments.segment_profiles(documents)
-    for profile in profiles:
-        log.info("%s: %d users (%.0f %%)", profile["segment_name"], profile["users"], 100 * profile["share"])
     return Outcome(
         {"segments": documents},
         result={"segments": len(profiles), "silhouette": max(clustering.silhouettes.values())},

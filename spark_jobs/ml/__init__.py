@@ -1,1 +1,1 @@
-"""Training and scoring as of one moment: a run is a pure function of that moment, the events before it and this code."""
+"""Training and scoring as of one moment: a run is a pure function of it, the events before it and this code."""

@@ -29,7 +29,7 @@ FEWEST_USERS = 60
 FEWEST_PER_CLASS = 5
 
 # Leaves of at least five users: better calibrated than pure leaves, and no worse at ranking.
-FOREST = {"numTrees": 100, "maxDepth": 10, "minInstancesPerNode": 5, "seed": 20191001}
+FOREST: dict[str, Any] = {"numTrees": 100, "maxDepth": 10, "minInstancesPerNode": 5, "seed": 20191001}
 HELD_OUT_PERCENT = 30
 
 # Bagging draws per partition: with another number of them, another forest grows.
@@ -154,8 +154,8 @@ def require_classes(data: DataFrame) -> None:
         if found < FEWEST_PER_CLASS:
             total = sum(count for key, count in counts.items() if key[1] == churned)
             raise JobSkipped(
-                f"of {users} users {total} {'churned' if churned else 'returned'} in the last week, {found} of them among "
-                f"those {'held out' if held_out else 'trained on'}: churn needs at least {FEWEST_PER_CLASS} there"
+                f"of {users} users {total} {'churned' if churned else 'returned'} in the last week, {found} of them "
+                f"among the {'held-out' if held_out else 'training'} users: churn needs {FEWEST_PER_CLASS} there"
             )
 
 
@@ -172,27 +172,29 @@ def train(data: DataFrame) -> ChurnModel:
     forest = RandomForestClassifier(labelCol="churned", featuresCol="inputs", **FOREST)
     pipeline = Pipeline(stages=[VectorAssembler(inputCols=list(INPUTS), outputCol="inputs"), forest])
     model = pipeline.fit(data.where(~F.col("held_out")))
-    scored = with_probability(model, data).select("held_out", "churned", "recency_days", "churn_probability").toPandas()
-    seen, unseen = scored[~scored["held_out"]], scored[scored["held_out"]]
-    labels, probabilities = unseen["churned"].to_numpy(), unseen["churn_probability"].to_numpy()
-    rule = isotonic(seen["churned"].to_numpy(), seen["recency_days"].to_numpy())
+    columns = ("held_out", "churned", "recency_days", "churn_probability")
+    forest_model: Any = model.stages[-1]
+    scored = with_probability(model, data).select(*columns).toArrow()
+    held_out, churned, recency, probability = (scored[name].to_numpy() for name in columns)
+    labels, probabilities = churned[held_out], probability[held_out]
+    rule = isotonic(churned[~held_out], recency[~held_out])
     table = calibration_table(labels, probabilities)
     importances = sorted(
-        zip(INPUTS, model.stages[-1].featureImportances.toArray().tolist(), strict=True),
+        zip(INPUTS, forest_model.featureImportances.toArray().tolist(), strict=True),
         key=lambda pair: (-pair[1], pair),
     )
-    metrics = {
+    metrics: dict[str, Any] = {
         **quality(labels, probabilities, probabilities),
-        "baseline": recency_rule(rule, labels, unseen["recency_days"].to_numpy()),
+        "baseline": recency_rule(rule, labels, recency[held_out]),
         "calibration": table,
         "feature_importances": [{"feature": name, "importance": value} for name, value in importances],
-        "users_trained_on": len(seen),
-        "users_held_out": len(unseen),
-        "churn_rate_trained_on": float(seen["churned"].mean()),
+        "users_trained_on": len(churned) - len(labels),
+        "users_held_out": len(labels),
+        "churn_rate_trained_on": float(churned[~held_out].mean()),
         "churn_rate_held_out": float(labels.mean()),
     }
     log.info(
-        "AUC %.3f on %d held-out users, recency alone %.3f", metrics["auc"], len(unseen), metrics["baseline"]["auc"]
+        "AUC %.3f on %d held-out users, recency alone %.3f", metrics["auc"], len(labels), metrics["baseline"]["auc"]
     )
     return ChurnModel(model, risk_thresholds(table), metrics)
 
@@ -210,7 +212,7 @@ def recency_rule(rule: tuple[Array, Array], labels: Array, recency_days: Array) 
 
 def with_probability(model: PipelineModel, inputs: DataFrame) -> DataFrame:
     """Add `churn_probability`."""
-    return model.transform(inputs).withColumn("churn_probability", vector_to_array("probability")[1])
+    return model.transform(inputs).withColumn("churn_probability", vector_to_array(F.col("probability"))[1])
 
 
 def predictions(churn: ChurnModel, inputs: DataFrame, as_of: datetime) -> DataFrame:

@@ -46,7 +46,7 @@ def brier(labels: Array, probabilities: Array) -> float:
 
 
 def isotonic(labels: Array, scores: Array) -> tuple[Array, Array]:
-    """Fit the non-decreasing step function from score to frequency of 1 with the least squares (pool adjacent violators).
+    """Fit the non-decreasing step function from score to frequency of 1 (least squares, pool adjacent violators).
 
     Returns:
         Different scores in ascending order, and the frequency at each.

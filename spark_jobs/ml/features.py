@@ -1,4 +1,4 @@
-"""Features of each user: what they did in the days before a moment. `user_feature_engineering` and the models use it."""
+"""Features of each user, what they did before a moment: `user_feature_engineering`, and input of the models."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def user_features(events: DataFrame, cutoff: datetime) -> DataFrame:
         - `budget_affinity`, `mid_range_affinity`, `premium_affinity`, `luxury_affinity`: shares of the events with a
           price in that category, null if no event has a price;
         - `first_event`, `last_event`; `recency_days`, `tenure_days`: days from the last and the first to `cutoff`;
-        - `events_per_session`; `view_to_cart_rate` (carts per view), `cart_to_purchase_rate` (purchases per cart; over 1
-          where purchases skip the cart), `conversion_rate` (purchases per event), null where there is nothing to divide
-          by;
+        - `events_per_session`; `view_to_cart_rate` (carts per view), `cart_to_purchase_rate` (purchases per cart; over
+          1 where purchases skip the cart), `conversion_rate` (purchases per event), null where there is nothing to
+          divide by;
         - `weekend_share`, `night_share` (0 to 6 h UTC), `morning_share`, `afternoon_share`, `evening_share`: shares of
           the events.
     """

@@ -46,8 +46,8 @@ def visits(events: DataFrame) -> DataFrame:
         events: As for `with_visit`.
 
     Returns:
-        `user_id`, `user_session`, `visit`, `event_count`, `has_view`, `has_cart`, `has_purchase`, `path` (types of events
-        in order, repetitions once: `view > cart > purchase`; at most 8 steps, then `...`), `minutes_to_cart`,
+        `user_id`, `user_session`, `visit`, `event_count`, `has_view`, `has_cart`, `has_purchase`, `path` (types of
+        events in order, repetitions once: `view > cart > purchase`; at most 8 steps, then `...`), `minutes_to_cart`,
         `minutes_to_purchase` (from the visit's first event; null without one).
     """
     kept = F.when(F.col("step") <= LONGEST_PATH, F.struct("step", "event_type"))
@@ -74,7 +74,7 @@ def _minutes(first: Column, event_type: str) -> Column:
 
 
 def funnel_documents(visits: DataFrame, as_of: datetime) -> DataFrame:
-    """Make the document `session_funnel`: how many visits get how far, the rates in percent as in `conversion_funnel`."""
+    """Make the document `session_funnel`: how many visits get how far; rates in percent as in `conversion_funnel`."""
     total = F.count("*")
     reached = {name: F.count_if(f"has_{name}") for name in ("view", "cart", "purchase")}
     row = visits.agg(

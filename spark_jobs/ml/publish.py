@@ -69,8 +69,8 @@ def rounded(value: Any) -> Any:
 def publish(db: Database[Document], collection: str, as_of: datetime, paths: Iterable[Path]) -> Published:
     """Make the documents of `as_of` in `collection` exactly those in the files.
 
-    New and changed ones are written before stale ones are deleted: killed in between, readers miss nothing, and the next
-    run deletes the rest.
+    New and changed ones are written before stale ones are deleted: killed in between, readers miss nothing, and the
+    next run deletes the rest.
 
     Args:
         db: The platform's database.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from pymongo.errors import DuplicateKeyError
 
 from spark_jobs.ml.as_of import iso
 from spark_jobs.mongo import Document, upsert
+
+log = logging.getLogger(__name__)
 
 COLLECTION = "model_runs"
 LATEST = "latest"
@@ -78,6 +81,7 @@ def promote(db: Database[Document], as_of: datetime) -> tuple[bool, str]:
     found = db[COLLECTION].find({"_id": {"$in": [f"{iso(as_of)}|{model}" for model in REQUIRED_MODELS]}})
     runs = {document["model"]: document for document in found}
     promoted, reason = judge(as_of, runs, db[COLLECTION].find_one({"_id": LATEST}))
+    log.info("%s %s: %s", iso(as_of), "promoted" if promoted else "not promoted", reason)
     if not promoted:
         return False, reason
     pointer = {

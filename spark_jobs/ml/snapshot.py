@@ -141,7 +141,15 @@ def extract(find: Find, as_of: datetime, path: Path) -> Snapshot:
                 f"to {iso(as_of - HISTORY)})"
             )
         partial.replace(path)
-    return Snapshot.open(path)
+    snapshot = Snapshot.open(path)
+    log.info(
+        "%s events of %s users, %s to %s",
+        f"{snapshot.events:,}",
+        f"{snapshot.users:,}",
+        iso(snapshot.first_event),
+        iso(snapshot.last_event),
+    )
+    return snapshot
 
 
 def _write(pieces: Iterator[list[Document]], path: Path) -> dict[str, Any]:

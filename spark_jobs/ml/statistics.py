@@ -28,9 +28,8 @@ def price_summary(events: DataFrame, as_of: datetime) -> DataFrame:
         `_id`, `as_of`, `kind`, `key`, `event_count`, `unique_users`, `avg_price`, `price_stddev` (of a sample; null
         below two prices), `min_price`, `p25_price`, `median_price`, `p75_price`, `p95_price`, `max_price`.
     """
-    grouped = events.rollup("event_type").agg(
-        *_figures(), _price(F.min).alias("min_price"), _price(F.max).alias("max_price")
-    )
+    extremes = [F.min("price").cast("double").alias("min_price"), F.max("price").cast("double").alias("max_price")]
+    grouped = events.rollup("event_type").agg(*_figures(), *extremes)
     keyed = grouped.withColumn("key", F.coalesce("event_type", F.lit("all")))
     names = ("event_count", "unique_users", "avg_price", "price_stddev", "min_price", *_PERCENTILES, "max_price")
     return keyed.select(*_header("price_summary", as_of), *names)
@@ -106,7 +105,3 @@ def _figures() -> list[Column]:
         F.stddev_samp(price).alias("price_stddev"),
         *exact,
     ]
-
-
-def _price(function: object) -> Column:
-    return function("price").cast("double")  # type: ignore[operator,no-any-return]

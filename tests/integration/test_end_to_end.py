@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import RunningStack
+from tests.stack import RunningStack
 
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.enrich import enrich
@@ -73,7 +73,9 @@ def test_streaming_collections_equal_the_recomputation(stack: RunningStack, repl
 
 
 def test_malformed_records_are_dead_letters_with_every_reason(stack: RunningStack, replayed: Path) -> None:
-    expected = sorted((value.decode(), sorted(reasons)) for value in records(replayed) if (reasons := validate(decoded(value))))
+    expected = sorted(
+        (value.decode(), sorted(reasons)) for value in records(replayed) if (reasons := validate(decoded(value)))
+    )
     stored = sorted((one["raw"], sorted(one["reasons"])) for one in stack.db["dead_letter_events"].find())
     assert len(expected) > 50
     assert stored == expected

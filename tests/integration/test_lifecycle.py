@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
-from stack import RunningStack
+from tests.stack import RunningStack
 
 
 def driver(stack: RunningStack) -> dict[str, Any]:

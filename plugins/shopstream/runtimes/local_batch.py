@@ -73,7 +73,7 @@ class LocalBatchRuntime:
 
     def end(self) -> None:
         """Ask the guard to end the job."""
-        if self._process:
+        if self._process and self._process.poll() is None:
             log.warning("Ending the job: SIGTERM to its process group, SIGKILL after %g s", self._grace)
             self._process.terminate()
 

@@ -96,12 +96,12 @@ class Lag:
 
     Attributes:
         events: Records it has not read.
-        seconds: Age of the oldest of them; None where the broker did not say in time.
+        seconds: Age of the oldest of them.
         ahead: Partitions where the stream's position lies beyond the topic's end, with both offsets.
     """
 
     events: int
-    seconds: float | None = None
+    seconds: float = 0.0
     ahead: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -217,7 +217,7 @@ def _lag(lag: Lag | None, limits: StreamLimits) -> list[Problem]:
     found = []
     if lag.events > limits.lag_events:
         found.append(Problem("lag", f"{lag.events} events behind the topic (limit {limits.lag_events})", Cure.NONE))
-    if lag.seconds is not None and lag.seconds > limits.lag_seconds:
+    if lag.seconds > limits.lag_seconds:
         text = f"the oldest unread event is {lag.seconds:.0f} s old (limit {limits.lag_seconds} s)"
         found.append(Problem("lag", text, Cure.NONE))
     for partition, (position, end) in lag.ahead.items():

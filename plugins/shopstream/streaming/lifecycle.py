@@ -182,8 +182,7 @@ def _figures(driver: Driver | None, facts: Facts) -> dict[str, Any]:
             "trigger_seconds": heartbeat.trigger_seconds,
         }
     if facts.lag:
-        lag_seconds = None if facts.lag.seconds is None else round(facts.lag.seconds, 1)
-        figures |= {"lag_events": facts.lag.events, "lag_seconds": lag_seconds}
+        figures |= {"lag_events": facts.lag.events, "lag_seconds": round(facts.lag.seconds, 1)}
     return figures
 
 

@@ -2,11 +2,13 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from embedded import machine, preflight
+from embedded.config import Settings
 from embedded.errors import StackError
 from embedded.programs import Program
 
@@ -35,6 +37,18 @@ def test_free_port_passes_and_stays_free() -> None:
         port = probe.getsockname()[1]
     preflight.check_ports([program(port)])
     assert preflight.taken(port) == ""
+
+
+def test_spark_side_must_be_there(settings: Settings) -> None:
+    with pytest.raises(StackError, match="SHOPSTREAM_SPARK_PYTHON"):
+        preflight.check_spark(settings)
+    settings.spark_python.parent.mkdir(parents=True)
+    settings.spark_python.symlink_to(sys.executable)
+    settings.spark_jars.mkdir(parents=True)
+    with pytest.raises(StackError, match="SHOPSTREAM_SPARK_JARS"):
+        preflight.check_spark(settings)
+    (settings.spark_jars / "x.jar").write_text("")
+    preflight.check_spark(settings)
 
 
 def test_too_little_disk(tmp_path: Path) -> None:

@@ -47,5 +47,5 @@ class FixedLag:
 
     def measure(self, _positions: Mapping[int, int]) -> Lag:
         if self.lag is None:
-            raise LagError("no Kafka broker answers at 127.0.0.1:1")
+            raise LagError("Kafka at 127.0.0.1:1: KafkaConnectionError")
         return self.lag

@@ -87,7 +87,6 @@ CASES = {
         [("lag", Cure.NONE, "5000 events behind"), ("lag", Cure.NONE, "9000 s old (limit 600 s)")],
     ),
     "lag at its limits": (facts(lag=Lag(1000, 600.0)), []),
-    "age of the oldest event unknown": (facts(lag=Lag(10, None)), []),
     "topic recreated": (
         facts(lag=Lag(0, 0.0, {1: (50, 7)})),
         [("offsets", Cure.NONE, "ends at 7, the stream is at 50")],

@@ -64,7 +64,9 @@ def test_windows_are_those_of_the_recomputation(cell_rows: Any, expected: dict[s
     actual: list[dict[str, Any]] = []
     for shape in (windows.category_5m, windows.brand_10m, windows.category_1h):
         actual += shape(cell_rows).toArrow().to_pylist()
-    assert not compare(actual, expected["event_aggregations"]), compare(actual, expected["event_aggregations"]).summary()
+    assert not compare(actual, expected["event_aggregations"]), compare(
+        actual, expected["event_aggregations"]
+    ).summary()
 
 
 @pytest.mark.parametrize("seed", range(5))

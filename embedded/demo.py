@@ -8,8 +8,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from pymongo import MongoClient
 
 from embedded.airflow_api import AirflowApi
 from embedded.config import REPOSITORY
@@ -54,13 +57,28 @@ class Demo:
         self._await_dags(api)
         self._run_dag(api, "seed_dimensions", {"file": str(events)})
         stream = api.trigger("streaming_lifecycle", {"action": "ensure"})
+        before = self._driver()
+        self._warn_if_late(before, facts)
         self._run_dag(api, "replay_events", {"file": str(events)})
         self._finish(api, "streaming_lifecycle", stream)
         drained = self._job("await_stream")
         training = self._run_dag(api, "train_models", {"as_of": facts["as_of"]})
         quality = self._quality_run(api)
-        print(summary(self._stack, facts, drained, api.task_states("train_models", training), quality))
+        print(summary(self._stack, facts, drained, before, api.task_states("train_models", training), quality))
         print(where_to_click(self._stack))
+
+    def _driver(self) -> dict[str, Any]:
+        """Return what the streaming application last said of itself."""
+        with MongoClient[dict[str, Any]](self._stack.mongodb_uri, tz_aware=True) as client:
+            return client[self._stack.settings.database]["stream_health"].find_one({"_id": "driver"}) or {}
+
+    def _warn_if_late(self, driver: dict[str, Any], facts: dict[str, Any]) -> None:
+        watermark = driver.get("watermark")
+        if watermark and datetime.fromisoformat(facts["last_event"]) < watermark:
+            self._progress.say(
+                f"note: the platform has seen events up to {watermark:%Y-%m-%d %H:%M}; what is older is late and "
+                "goes to enriched_events, not to closed windows and visits (for a clean demo: make reset)"
+            )
 
     def _generated(self) -> Path:
         target = self._stack.settings.data_dir / "data" / "demo-month.csv.gz"

@@ -29,7 +29,12 @@ Row = tuple[str, str]
 
 
 def summary(
-    stack: Stack, facts: dict[str, Any], drained: dict[str, Any], training: dict[str, str | None], quality_run: str
+    stack: Stack,
+    facts: dict[str, Any],
+    drained: dict[str, Any],
+    before: dict[str, Any],
+    training: dict[str, str | None],
+    quality_run: str,
 ) -> str:
     """Describe what the demo has made.
 
@@ -37,6 +42,7 @@ def summary(
         stack: Whose database is read.
         facts: What the events file holds (`inspect_events`).
         drained: What the topic holds (`await_stream`).
+        before: What the streaming application said of itself before the replay.
         training: State of each task of the training run.
         quality_run: Run id of the data-quality run.
 
@@ -47,7 +53,7 @@ def summary(
     try:
         db = client[stack.settings.database]
         sections = {
-            "events": _events(db, facts, drained),
+            "events": _events(db, facts, drained, before),
             "documents": [(name, f"{db[name].estimated_document_count():,}") for name in COLLECTIONS],
             "data quality": _quality(db, quality_run),
             f"models as of {facts['as_of']}": _models(db, facts["as_of"], training),
@@ -61,15 +67,21 @@ def summary(
     return "\n".join([*lines, ""])
 
 
-def _events(db: Database[dict[str, Any]], facts: dict[str, Any], drained: dict[str, Any]) -> list[Row]:
+def _events(
+    db: Database[dict[str, Any]], facts: dict[str, Any], drained: dict[str, Any], before: dict[str, Any]
+) -> list[Row]:
     driver = db["stream_health"].find_one({"_id": "driver"}) or {}
+
+    def new(counter: str) -> str:
+        return f"{driver.get(counter, 0) - before.get(counter, 0):,}"
+
     return [
         ("rows in the file", f"{facts['rows']:,}"),
         ("from, to", f"{facts['first_event'][:16]}, {facts['last_event'][:16]} UTC"),
-        ("records in the topic", f"{drained['records']:,}"),
-        ("accepted", f"{driver.get('accepted', 0):,}"),
-        ("dead-lettered", f"{driver.get('dead_lettered', 0):,}"),
-        ("repeated, late", f"{driver.get('duplicates', 0):,}, {driver.get('late_events', 0):,}"),
+        ("accepted", new("accepted")),
+        ("dead-lettered", new("dead_lettered")),
+        ("seen before, late", f"{new('duplicates')}, {new('late_events')}"),
+        ("records in the topic, in all", f"{drained['records']:,}"),
     ]
 
 

@@ -19,6 +19,8 @@ _LEVELS = {
 
 # `2025-01-31 12:00:00,123 INFO name: text` (Python) and `25/01/31 12:00:00 WARN Name: text` (Spark)
 _STAMPED = re.compile(rf"^[\d/:., T+-]{{17,}}Z? ({'|'.join(_LEVELS)}) +(.*)$")
+# The last line of a traceback: `ValueError: text`, `py4j.protocol.Py4JError: text`.
+_EXCEPTION = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b")
 _CONTINUED = re.compile(r"^(\s|Caused by: |\.\.\. \d+ more|During handling of|The above exception)")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]*:[^\s/]+@")
 _ERROR = re.compile(r"^(?:\S+: )?error: (.+)$")
@@ -35,13 +37,13 @@ class JobLog:
 
     Attributes:
         tail: The last lines, oldest first, without credentials.
-        error: What the job's last `error:` line says.
         skipped: What the job's last `skipped:` line says.
     """
 
     def __init__(self, keep: int = 20) -> None:
         self.tail: deque[str] = deque(maxlen=keep)
-        self.error: str | None = None
+        self._said: str | None = None
+        self._exception: str | None = None
         self.skipped: str | None = None
         self._level = logging.INFO
 
@@ -63,14 +65,16 @@ class JobLog:
         if line.startswith("Traceback "):
             self._level = logging.ERROR
         elif match := _ERROR.match(line):
-            self.error, self._level = match[1], logging.ERROR
+            self._said, self._level = match[1], logging.ERROR
         elif match := _SKIPPED.match(line):
             self.skipped, self._level = match[1], logging.WARNING
-        elif not _CONTINUED.match(line) and not (self._level == logging.ERROR and _names_exception(line)):
+        elif self._level == logging.ERROR and _EXCEPTION.match(line):
+            self._exception = line
+        elif not _CONTINUED.match(line):
             self._level = logging.INFO
         return self._level, line
 
-
-def _names_exception(line: str) -> bool:
-    """Tell whether a line is the last one of a traceback, such as `ValueError: text` or `py4j.Py4JError: text`."""
-    return re.match(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b", line) is not None
+    @property
+    def error(self) -> str | None:
+        """What the job's last `error:` line says, else the exception at the end of its last traceback."""
+        return self._said or self._exception

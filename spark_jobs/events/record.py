@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
+import zlib
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from spark_jobs.events.source import COLUMNS, Row, event_time
+from spark_jobs.events.source import COLUMNS, Row, event_time, rows
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "shopstream/customer_events")
 
@@ -28,6 +30,15 @@ def event_id(source: str, number: int) -> str:
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def source_name(path: Path) -> str:
+    """Return the name that the event ids of a file derive from: its own name, and a checksum of its first row.
+
+    Two files that happen to have one name stay two sources; a file that grows at its end stays one.
+    """
+    first = ",".join(value or "" for value in next(rows(path), []))
+    return f"{path.name}:{zlib.crc32(first.encode()):08x}"
 
 
 def encoder(source: str, shift: timedelta = timedelta(0)) -> Callable[[int, Row], Record]:

@@ -17,7 +17,7 @@ from typing import Any
 from spark_jobs.config import Config
 from spark_jobs.entry import run
 from spark_jobs.errors import JobError
-from spark_jobs.events.record import encoder
+from spark_jobs.events.record import encoder, source_name
 from spark_jobs.events.replay import Progress, producer, send, shift_to_now
 from spark_jobs.events.source import newest_event, rows
 from spark_jobs.mongo import database
@@ -32,7 +32,8 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     first = next(rows(args.file), None)
     if first is None:
         raise JobError(f"{args.file} has no events")
-    progress = Progress.load(database(config), args.run_id or f"{args.source or args.file.name} by hand")
+    source = args.source or source_name(args.file)
+    progress = Progress.load(database(config), args.run_id or f"{source} by hand")
     if not args.run_id:
         progress.rows, progress.shift_seconds = 0, None
     if args.shift_to_now and progress.shift_seconds is None:
@@ -44,7 +45,7 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     numbered = islice(enumerate(rows(args.file), start=1), progress.rows, args.limit or None)
     client = producer(config)
     try:
-        sent = send(client, config.topic, numbered, encoder(args.source or args.file.name, shift), progress, args.rate)
+        sent = send(client, config.topic, numbered, encoder(source, shift), progress, args.rate)
     finally:
         client.close()
     return {"file": str(args.file), "rows": progress.rows, "sent": sent, "shift_seconds": shift.total_seconds()}
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--shift-to-now", action="store_true", help="move all event times so that the newest is the present"
     )
-    options.add_argument("--source", default="", help="name that event ids derive from (default: the file's name)")
+    options.add_argument("--source", default="", help="name that event ids derive from (default: made from the file)")
     options.add_argument("--run-id", default="", help="name of this replay: a second call with it resumes")
     return options
 

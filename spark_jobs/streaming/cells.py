@@ -38,7 +38,8 @@ def distinct_events(events: DataFrame) -> DataFrame:
         events: Valid events; `_id` and `event_timestamp` are used.
 
     Returns:
-        The first row of every `_id`. State is kept until the watermark has passed the event.
+        The first row of every `_id`. Its state is released when the watermark is ten minutes past the event: by then a
+        repetition is late, and dropped as such.
     """
     return events.withWatermark("event_timestamp", LATENESS).dropDuplicatesWithinWatermark(["_id"])
 
@@ -51,8 +52,9 @@ def cells(events: DataFrame) -> DataFrame:
             `product_id`.
 
     Returns:
-        One row per changed cell: the key (`kind`, `window_start`, `window_end`, `name`, `detail`) and the aggregates.
-        `is_new` tells the cells that did not exist before this micro-batch. `name` and `detail` are category and event type, brand and "", category and "", or visit id and user id.
+        One row per changed cell: the key (`kind`, `window_start`, `window_end`, `name`, `detail`), the aggregates, and
+        `is_new` for cells that did not exist before this micro-batch. `name` and `detail` are category and event type,
+        brand and "", category and "", or session id and user id.
     """
     # A micro-batch has one current timestamp, also when it is repeated after a crash.
     arrived = events.withColumn("arrived", F.current_timestamp())

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stack import RunningStack
 
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
 from spark_jobs.audit.validate import validate
-from spark_jobs.events.record import encoder
+from spark_jobs.events.record import encoder, source_name
 from spark_jobs.events.source import rows
+from tests.stack import RunningStack
 
 AS_OF = "2019-10-31T00:00:00Z"
 SKETCHED = ("unique_users", "unique_sessions")
@@ -29,7 +29,7 @@ MODEL_COLLECTIONS = (
 
 def records(path: Path) -> list[bytes]:
     """What the topic holds after one replay of the file, by row."""
-    encode = encoder(path.name)
+    encode = encoder(source_name(path))
     return [encode(number, row)[1] for number, row in enumerate(rows(path), start=1)]
 
 

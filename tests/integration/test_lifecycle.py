@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+
 from tests.stack import RunningStack
 
 
@@ -84,9 +85,9 @@ def test_status_names_every_component(stack: RunningStack) -> None:
 
 def test_the_database_wants_a_password(stack: RunningStack) -> None:
     port = stack.environ["SHOPSTREAM_MONGODB_PORT"]
-    with MongoClient[dict[str, Any]](f"mongodb://127.0.0.1:{port}/?directConnection=true") as client:
-        with pytest.raises(OperationFailure):
-            client["shopstream"]["products"].find_one()
+    client: MongoClient[dict[str, Any]] = MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true")
+    with client, pytest.raises(OperationFailure):
+        client["shopstream"]["products"].find_one()
 
 
 def test_the_ui_wants_a_login(stack: RunningStack) -> None:

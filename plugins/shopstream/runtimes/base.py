@@ -24,7 +24,7 @@ class JobOutcome:
     Attributes:
         status: Exit status; the negative signal number where a signal ended the job.
         result: The metrics the job wrote, or None where it wrote none.
-        error: Its last `error:` line.
+        error: Its last `error:` line, else the exception that ended it.
         skipped: Its last `skipped:` line.
         tail: The last lines of its output, without credentials.
     """

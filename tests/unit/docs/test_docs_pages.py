@@ -27,6 +27,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def between(first: str, last: str) -> str:
+    """The part of docs/development.md between two headings."""
+    return (REPOSITORY / "docs/development.md").read_text().partition(first)[2].partition(last)[0]
+
+
 def section(name: str) -> str:
     """The text of one collection's section."""
     match = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", COLLECTIONS, re.MULTILINE | re.DOTALL)
@@ -55,6 +60,11 @@ def test_commands_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^|\(|`)make (?:-s )?([a-z][a-z-]*)", page.read_text(), re.MULTILINE))
     assert named <= targets
+
+
+def test_lanes_are_those_of_the_test_command() -> None:
+    lanes = re.findall(r"^([a-z]+)\(\) \{$", (REPOSITORY / "tests/run").read_text(), re.MULTILINE)
+    assert set(re.findall(r"^\| `([a-z]+)` \|", between("## Tests", "## Rules"), re.MULTILINE)) == set(lanes)
 
 
 @every_page

@@ -35,6 +35,15 @@ def test_a_traceback_has_one_level() -> None:
     assert [log.read(line)[0] for line in lines] == [logging.ERROR] * 6 + [logging.INFO]
 
 
+def test_an_exception_is_the_reason_where_no_line_states_one() -> None:
+    log = JobLog()
+    for line in ("Traceback (most recent call last):", "ValueError: no such column", "== DataFrame ==", "at x"):
+        log.read(line)
+    assert log.error == "ValueError: no such column"
+    log.read("error: the file lacks a column")
+    assert log.error == "the file lacks a column"
+
+
 def test_the_reason_is_remembered_and_the_tail_bounded() -> None:
     log = JobLog(keep=2)
     for line in ("one", "two", "skipped: too early", "prog: error: bad option"):

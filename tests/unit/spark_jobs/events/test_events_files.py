@@ -124,7 +124,7 @@ def test_inspection_ends_at_the_midnight_after_the_last_event(tmp_path: Path) ->
 
 def test_dimensions_keep_the_newest_facts_and_skip_garbage() -> None:
     known = ROW.split(",")
-    later = "2019-10-03 00:00:00 UTC,view,1307067,,,,99.00,550050854,s".split(",")
+    later = ["2019-10-03 00:00:00 UTC", "view", "1307067", "", "", "", "99.00", "550050854", "s"]
     derived = derive([known, later, ["garbage"], BARE.replace(",9,", ",-9,").split(",")])
     laptop = product(1307067, derived.products[1307067])
     assert (laptop["category_name"], laptop["subcategory"], laptop["brand"]) == ("computers", "notebook", "lenovo")

@@ -124,8 +124,8 @@ def test_forgetting_closed_visits_changes_nothing_that_comes_later(spark: SparkS
 
 def test_enrichment_prefers_the_catalogue_and_falls_back(spark: SparkSession) -> None:
     schema = (
-        "_id STRING, event_id STRING, event_time STRING, event_timestamp TIMESTAMP, event_type STRING, product_id LONG, "
-        "category_id LONG, category_code STRING, brand STRING, price DOUBLE, user_id LONG, user_session STRING, "
+        "_id STRING, event_id STRING, event_time STRING, event_timestamp TIMESTAMP, event_type STRING, "
+        "product_id LONG, category_id LONG, category_code STRING, brand STRING, price DOUBLE, user_id LONG, user_session STRING, "
         "kafka_partition INT, kafka_offset LONG"
     )
     base = ("e", "e", "t", datetime(2019, 10, 5, 13, tzinfo=UTC), "view")

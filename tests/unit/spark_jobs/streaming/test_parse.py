@@ -98,7 +98,9 @@ def test_the_raw_text_is_kept_of_refused_records_only(parsed: dict[str, Any]) ->
 def test_times_are_utc_milliseconds(spark: SparkSession) -> None:
     value = json.dumps({**VALID, "event_time": "2019-10-01T02:00:00.250999+02:00"}).encode()
     row = parse(kafka_records(spark, [value])).selectExpr("unix_micros(event_timestamp) AS micros").collect()[0]
-    assert timedelta(microseconds=row["micros"]) == datetime(2019, 10, 1, 0, 0, 0, 250_000) - datetime(1970, 1, 1)
+    assert timedelta(microseconds=row["micros"]) == datetime(2019, 10, 1, microsecond=250_000, tzinfo=UTC) - datetime(
+        1970, 1, 1, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129])

@@ -49,16 +49,14 @@ def cells(events: DataFrame) -> DataFrame:
 
     Args:
         events: `event_timestamp`, `event_type`, `category_name`, `brand`, `price`, `user_id`, `user_session`,
-            `product_id`.
+            `product_id`, `kafka_timestamp`.
 
     Returns:
         One row per changed cell: the key (`kind`, `window_start`, `window_end`, `name`, `detail`), the aggregates, and
-        `is_new` for cells that did not exist before this micro-batch. `name` and `detail` are category and event type,
+        `first_arrival`, the oldest Kafka timestamp of its events. `name` and `detail` are category and event type,
         brand and "", category and "", or session id and user id.
     """
-    # A micro-batch has one current timestamp, also when it is repeated after a crash.
-    arrived = events.withColumn("arrived", F.current_timestamp())
-    exploded = arrived.select("*", F.explode(_groups()).alias("cell")).select(
+    exploded = events.select("*", F.explode(_groups()).alias("cell")).select(
         "*",
         F.col("cell.kind").alias("kind"),
         F.col("cell.window_start").alias("window_start"),
@@ -68,8 +66,7 @@ def cells(events: DataFrame) -> DataFrame:
         F.col("cell.name").alias("name"),
         F.col("cell.detail").alias("detail"),
     )
-    grouped = exploded.groupBy("window_end", "window_start", "kind", "name", "detail").agg(*_aggregates())
-    return grouped.withColumn("is_new", F.col("arrived") == F.current_timestamp())
+    return exploded.groupBy("window_end", "window_start", "kind", "name", "detail").agg(*_aggregates())
 
 
 def _groups() -> Column:
@@ -103,7 +100,7 @@ def _aggregates() -> list[Column]:
     counts_people = F.col("kind").isin(CATEGORY_5M, BRAND_10M)
     columns = [
         F.count("*").alias("event_count"),
-        F.min("arrived").alias("arrived"),
+        F.min("kafka_timestamp").alias("first_arrival"),
         F.sum("price").alias("price_sum"),
         F.min("price").alias("price_min"),
         F.max("price").alias("price_max"),

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.database import Database
@@ -49,10 +50,11 @@ _PART_COLUMNS = (
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """How many records a micro-batch brought, and what became of them."""
+    """How many records a micro-batch brought, what became of them, and the newest Kafka timestamp among them."""
 
     accepted: int
     dead_lettered: int
+    newest_record: datetime
 
 
 class Sink:
@@ -63,6 +65,7 @@ class Sink:
         db: The same database, for what is written from the driver.
         dimensions: Current product and user dimensions.
         open_visits: The visits that may still change, as they stand after the last finished batch.
+        newest_record: The newest Kafka timestamp of all finished batches.
     """
 
     def __init__(self, config: Config, db: Database[Document], dimensions: Dimensions, open_visits: OpenVisits) -> None:
@@ -70,6 +73,8 @@ class Sink:
         self._db = db
         self._dimensions = dimensions
         self.open_visits = open_visits
+        self._spark = dimensions.products.sparkSession
+        self._newest_record = newest_record
 
     def write(self, batch: DataFrame, batch_id: int) -> BatchCounts:
         """Write one micro-batch; returns when every collection has it."""
@@ -83,7 +88,7 @@ class Sink:
                 events = enriched(records.filter(is_valid()), self._dimensions.users)
                 self._write_new(events, "enriched_events")
                 timer.lap("events")
-                self._write_windows(cells)
+                self._write_windows(cells.crossJoin(F.broadcast(self._known_until())))
                 timer.lap("windows")
                 self._write_visits(cells)
                 timer.lap("visits")
@@ -93,6 +98,7 @@ class Sink:
         finally:
             batch.unpersist()
         if counts.accepted or counts.dead_lettered:
+            self._newest_record = max(counts.newest_record, self._newest_record)
             log.info(
                 "batch %d: %d accepted, %d dead-lettered in %s; %d sessions are open",
                 batch_id,
@@ -103,6 +109,13 @@ class Sink:
             )
         return counts
 
+    def _known_until(self) -> DataFrame:
+        """Return `known_until`, the newest Kafka timestamp of earlier batches, as a frame of one row.
+
+        As a literal it would make Spark generate and compile the code of the writes anew in every batch.
+        """
+        return self._spark.createDataFrame([(self._newest_record,)], "known_until TIMESTAMP")
+
     def _write_new(self, documents: DataFrame, collection: str) -> None:
         """Write documents that are most likely new; a look at a few tells a batch or a file that is repeated."""
         sample = [row["_id"] for row in documents.select("_id").limit(_SAMPLE).collect()]
@@ -111,10 +124,12 @@ class Sink:
         write(documents, self._config, collection)
 
     def _write_windows(self, cells: DataFrame) -> None:
+        """Write the changed windows; those that hold no event of an earlier batch are certainly new."""
         for shape in (windows.category_5m, windows.brand_10m, windows.category_1h):
-            new, known = cells.filter("is_new"), cells.filter("not is_new")
-            self._write_new(shape(new), "event_aggregations")
-            upsert_collection(shape(known), self._config, "event_aggregations")
+            documents = shape(cells.filter(F.col("first_arrival") > F.col("known_until")))
+            self._write_new(documents, "event_aggregations")
+            known = shape(cells.filter(F.col("first_arrival") <= F.col("known_until")))
+            upsert_collection(known, self._config, "event_aggregations")
 
     def _write_visits(self, cells: DataFrame) -> None:
         parts = cells.filter(F.col("kind") == VISIT_PART).select(*_PART_COLUMNS)
@@ -144,8 +159,9 @@ class _Timer:
 
 
 def _count(records: DataFrame) -> BatchCounts:
-    counted = records.select(F.count_if(is_valid()), F.count_if(~is_valid())).collect()
-    return BatchCounts(*counted[0])
+    valid, newest = is_valid(), F.unix_millis(F.max("kafka_timestamp"))
+    row = records.select(F.count_if(valid), F.count_if(~valid), newest).collect()[0]
+    return BatchCounts(row[0], row[1], datetime.fromtimestamp((row[2] or 0) / 1000, UTC))
 
 
 def _rows(frame: DataFrame) -> Iterator[dict[str, Any]]:

@@ -193,7 +193,9 @@ def test_a_driver_that_does_not_come_up_fails_the_run_with_its_last_words(
         stream.run()
     assert "last lines" in stream.store.checks[-1]["outcome"]
     stream.behave("")
-    assert stream.run()["action"] == "launch"
+    # A driver that has said that it failed may take a moment to end.
+    assert stream.run()["action"] in ("launch", "relaunch")
+    assert stream.run()["healthy"]
 
 
 def test_a_driver_that_starts_slowly_is_waited_for_and_then_replaced(stream: Stream) -> None:

@@ -20,7 +20,7 @@ from spark_jobs.streaming.visits import OpenVisits
 START = datetime(2019, 10, 1, tzinfo=UTC)
 SCHEMA = (
     "_id STRING, event_timestamp TIMESTAMP, event_type STRING, product_id LONG, category_name STRING, brand STRING, "
-    "price DOUBLE, user_id LONG, user_session STRING"
+    "price DOUBLE, user_id LONG, user_session STRING, kafka_timestamp TIMESTAMP"
 )
 
 
@@ -32,6 +32,7 @@ def events(seed: int, count: int = 600) -> list[dict[str, Any]]:
     return [
         {
             "_id": f"e{number}",
+            "kafka_timestamp": START,
             "event_timestamp": moment,
             "event_type": dice.choice(["view"] * 6 + ["cart", "remove_from_cart", "purchase"]),
             "product_id": dice.randrange(1, 9),
@@ -125,8 +126,8 @@ def test_forgetting_closed_visits_changes_nothing_that_comes_later(spark: SparkS
 def test_enrichment_prefers_the_catalogue_and_falls_back(spark: SparkSession) -> None:
     schema = (
         "_id STRING, event_id STRING, event_time STRING, event_timestamp TIMESTAMP, event_type STRING, "
-        "product_id LONG, category_id LONG, category_code STRING, brand STRING, price DOUBLE, user_id LONG, user_session STRING, "
-        "kafka_partition INT, kafka_offset LONG"
+        "product_id LONG, category_id LONG, category_code STRING, brand STRING, price DOUBLE, "
+        "user_id LONG, user_session STRING, kafka_partition INT, kafka_offset LONG"
     )
     base = ("e", "e", "t", datetime(2019, 10, 5, 13, tzinfo=UTC), "view")
     frame = spark.createDataFrame(

@@ -104,7 +104,7 @@ class StreamingApplication:
         dimensions = Dimensions(self._spark, self._config, self._db)
         open_visits = self._restore_visits()
         log.info("dimensions: %s; %d visits are open", dimensions.sizes, len(open_visits))
-        sink = Sink(self._config, self._db, dimensions, open_visits)
+        sink = Sink(self._config, self._db, dimensions, open_visits, self._heartbeat.newest_record)
         self._pausing.clear()
         query = self._start(sink, dimensions)
         self._heartbeat.state("running")

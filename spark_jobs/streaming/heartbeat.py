@@ -18,6 +18,7 @@ from pymongo.database import Database
 from spark_jobs.streaming.sink import BatchCounts
 
 DRIVER_ID = "driver"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOTALS = ("accepted", "dead_lettered", "late_events", "duplicates")
 
 
@@ -54,6 +55,7 @@ class Heartbeat:
             "rows_per_second": 0.0,
             "end_offsets": previous.get("end_offsets", {}),
             "watermark": previous.get("watermark"),
+            "newest_record": previous.get("newest_record", _EPOCH),
             "queries": [],
             **{name: previous.get(name, 0) for name in _TOTALS},
         }
@@ -63,6 +65,11 @@ class Heartbeat:
     def watermark(self) -> datetime | None:
         """The watermark of the last reported micro-batch; never ahead of Spark's own."""
         return self._document["watermark"]  # type: ignore[no-any-return]
+
+    @property
+    def newest_record(self) -> datetime:
+        """The newest Kafka timestamp of all finished micro-batches."""
+        return self._document["newest_record"]  # type: ignore[no-any-return]
 
     def state(self, state: str, error: str | None = None) -> None:
         """Record that the application is `starting`, `running`, `stopped` or `failed`."""
@@ -89,6 +96,7 @@ class Heartbeat:
             "last_batch_at": now,
             "batch_started_at": None,
             "batch_duration_ms": round(1000 * seconds),
+            "newest_record": max(counts.newest_record, self._document["newest_record"]),
             "input_rows": rows,
             "rows_per_second": round(rows / seconds, 1),
         }

@@ -68,7 +68,14 @@ class Sink:
         newest_record: The newest Kafka timestamp of all finished batches.
     """
 
-    def __init__(self, config: Config, db: Database[Document], dimensions: Dimensions, open_visits: OpenVisits) -> None:
+    def __init__(
+        self,
+        config: Config,
+        db: Database[Document],
+        dimensions: Dimensions,
+        open_visits: OpenVisits,
+        newest_record: datetime,
+    ) -> None:
         self._config = config
         self._db = db
         self._dimensions = dimensions

@@ -76,13 +76,18 @@ def correlations(events: DataFrame, as_of: datetime) -> DataFrame:
         F.size(F.collect_set(F.to_date("event_timestamp"))).alias("active_days"),
     )
     pairs = [
-        F.struct(F.lit(a).alias("measure_a"), F.lit(b).alias("measure_b"), F.corr(a, b).alias("correlation"))
+        F.struct(F.lit(a).alias("measure_a"), F.lit(b).alias("measure_b"), _correlation(a, b).alias("correlation"))
         for a, b in combinations(_MEASURES, 2)
     ]
     row = per_user.agg(F.array(*pairs).alias("pairs"), F.count("*").alias("users"))
     long = row.select(F.explode("pairs").alias("pair"), "users").select("pair.*", "users")
     keyed = long.withColumn("key", F.concat_ws("~", "measure_a", "measure_b"))
     return keyed.select(*_header("correlation", as_of), "measure_a", "measure_b", "correlation", "users")
+
+
+def _correlation(a: str, b: str) -> Column:
+    """Return Pearson's coefficient; F.corr divides by zero where a column is the same in all rows."""
+    return F.try_divide(F.covar_pop(a, b), F.stddev_pop(a) * F.stddev_pop(b))
 
 
 def _header(kind: str, as_of: datetime) -> list[Column]:
@@ -100,7 +105,8 @@ def _figures() -> list[Column]:
     exact = [F.percentile(price, share).alias(name) for name, share in _PERCENTILES.items()]
     return [
         F.count("*").alias("event_count"),
-        F.count_distinct("user_id").alias("unique_users"),
+        # Not count_distinct: it groups by user first, with a table of prices for each.
+        F.size(F.collect_set("user_id")).alias("unique_users"),
         F.avg("price").cast("double").alias("avg_price"),
         F.stddev_samp(price).alias("price_stddev"),
         *exact,

@@ -21,7 +21,7 @@ def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Run the application; see `StreamingApplication`."""
     with sole_driver(config):
         db = database(config)
-        spark = spark_session("shopstream-stream", config, _settings(config), long_lived=True)
+        spark = spark_session("shopstream-stream", config, _settings(config))
         StreamingApplication(spark, config, db).run()
         spark.stop()
     return {}

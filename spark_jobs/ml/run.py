@@ -32,8 +32,6 @@ from spark_jobs.session import spark_session
 log = logging.getLogger(__name__)
 
 _SETTINGS = {
-    # Jobs of seconds never earn back what the optimising compiler costs: half the CPU time, from 0.2 M to 1.3 M events.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     # The same splits on any number of cores: sums of doubles depend on them.
     "spark.sql.files.minPartitionNum": "4",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",

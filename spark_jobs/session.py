@@ -25,8 +25,8 @@ _SETTINGS = {
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
-# On a laptop's few cores the optimising compiler takes more CPU time than the jobs it compiles for: two thirds of all, in
-# the first minutes of the stream. A cluster's executors live long enough to earn it back.
+# On a laptop's few cores the optimising compiler takes more CPU time than the jobs it compiles for: two thirds of all,
+# in the first minutes of the stream. A cluster's executors live long enough to earn it back.
 _LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ COLUMNS = (
     "user_session",
 )
 
-Row = list[str | None]
+Row = Sequence[str | None]
 
 _BROKEN = (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException)
 

@@ -76,7 +76,8 @@ def test_visits_do_not_depend_on_how_parts_arrive(
 ) -> None:
     parts = cell_rows.filter(F.col("kind") == VISIT_PART).toArrow().to_pylist()
     random.Random(seed).shuffle(parts)
-    open_visits, stored = OpenVisits(), {}
+    open_visits = OpenVisits()
+    stored: dict[str, Any] = {}
     for start in range(0, len(parts), 7):
         for _ in range(2):  # a micro-batch that is repeated after a crash
             changes = open_visits.apply(parts[start : start + 7])
@@ -111,7 +112,8 @@ def test_forgetting_closed_visits_changes_nothing_that_comes_later(spark: SparkS
     sample = sorted(events(seed=2), key=lambda event: event["event_timestamp"])
     rows = cells(spark.createDataFrame(sample, SCHEMA)).filter(F.col("kind") == VISIT_PART).toArrow().to_pylist()
     rows.sort(key=lambda row: row["last_event"])
-    open_visits, stored = OpenVisits(), {}
+    open_visits = OpenVisits()
+    stored: dict[str, Any] = {}
     for row in rows:
         changes = open_visits.apply([row])
         for gone in changes.deletes:

@@ -11,7 +11,8 @@ from embedded.errors import StackError
 from embedded.programs import AIRFLOW, KAFKA, MONGODB
 from embedded.supervision import log_file
 
-COMPONENTS = (KAFKA, MONGODB, *AIRFLOW, "supervisord")
+# The stream is started by its DAG, not by the supervisor; its log lies beside the others.
+COMPONENTS = (KAFKA, MONGODB, *AIRFLOW, "stream", "supervisord")
 LINES = {True: 200, False: 20}  # of one component, of each of all
 
 

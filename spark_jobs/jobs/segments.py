@@ -20,7 +20,7 @@ def compute(run: TrainingRun) -> Outcome:
         {"segments": documents},
         result={"segments": len(profiles), "silhouette": max(clustering.silhouettes.values())},
         metrics={"silhouettes": {str(k): value for k, value in clustering.silhouettes.items()}, "profiles": profiles},
-        parameters={"inputs": list(segments.INPUTS), "clusters": len(names), "seeds": list(segments.SEEDS)},
+        parameters={"inputs": list(segments.INPUTS), "clusters": len(names), "seed": segments.SEED},
         model=clustering.model,
     )
 

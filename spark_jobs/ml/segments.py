@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.clustering import KMeans, KMeansModel
+from pyspark.ml.clustering import KMeans
 from pyspark.ml.evaluation import ClusteringEvaluator
-from pyspark.ml.feature import StandardScaler, StandardScalerModel, VectorAssembler
+from pyspark.ml.feature import StandardScaler, VectorAssembler
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 
 FEWEST_USERS = 20
 CLUSTER_COUNTS = range(2, 9)
-# K-Means can get stuck: the better of two starts counts.
-SEEDS = (20191001, 20191002)
+SEED = 20191001
+# More careful first centres than by default (2): the fit gets stuck less often, and needs fewer iterations after it.
+_INITIAL_STEPS = 5
 # It stops when no centre moves further than this, in standard deviations.
 _TOLERANCE = 1e-3
 
@@ -92,29 +93,23 @@ def cluster(inputs: DataFrame) -> Clustering:
     assembler = VectorAssembler(inputCols=list(INPUTS), outputCol="raw")
     scaler = StandardScaler(inputCol="raw", outputCol="scaled", withMean=True, withStd=True)
     scaling = Pipeline(stages=[assembler, scaler]).fit(inputs)
-    spread: StandardScalerModel = scaling.stages[-1]  # type: ignore[assignment]
-    if not spread.std.toArray().any():
-        raise JobSkipped(f"all {users} users behave the same: there are no segments")
     scaled = scaling.transform(inputs).select("scaled").cache()
     evaluator = ClusteringEvaluator(featuresCol="scaled", predictionCol="cluster")
+    kmeans = KMeans(featuresCol="scaled", predictionCol="cluster", initSteps=_INITIAL_STEPS, tol=_TOLERANCE, seed=SEED)
     silhouettes, models = {}, {}
     for count in CLUSTER_COUNTS:
-        model = _best_start(scaled, count)
+        model = kmeans.setK(count).fit(scaled)
         # Fewer different points than clusters give fewer centres; a single one has no silhouette.
         if len(model.clusterCenters()) > 1:
             models[count] = model
             silhouettes[count] = round(evaluator.evaluate(model.transform(scaled)), 6)
     scaled.unpersist()
+    if not silhouettes:
+        raise JobSkipped(f"all {users} users behave the same: there are no segments")
     best = max(silhouettes, key=lambda count: (silhouettes[count], -count))
     log.info("%d users, silhouettes %s: %d clusters", users, silhouettes, best)
     centres = [dict(zip(INPUTS, centre.tolist(), strict=True)) for centre in models[best].clusterCenters()]
     return Clustering(PipelineModel([*scaling.stages, models[best]]), silhouettes, centres)
-
-
-def _best_start(scaled: DataFrame, count: int) -> KMeansModel:
-    """Fit from each seed and keep the tightest."""
-    kmeans = KMeans(featuresCol="scaled", predictionCol="cluster", k=count, tol=_TOLERANCE)
-    return min((kmeans.setSeed(seed).fit(scaled) for seed in SEEDS), key=lambda model: model.summary.trainingCost)
 
 
 def segment_documents(clustering: Clustering, inputs: DataFrame, names: list[str], as_of: datetime) -> DataFrame:

@@ -1,0 +1,126 @@
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame
+
+from spark_jobs.errors import JobSkipped
+from spark_jobs.ml.churn import INPUTS, churn_inputs, labelled, predictions, recency_rule, train
+from spark_jobs.ml.features import user_features
+
+MakeEvent = Callable[..., dict[str, Any]]
+MakeFrame = Callable[..., DataFrame]
+
+
+def rows(frame: DataFrame) -> dict[int, dict[str, Any]]:
+    return {row["user_id"]: row.asDict() for row in frame.collect()}
+
+
+def test_label_is_whether_a_user_came_back_within_the_week(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    events = [
+        event(8, user_id=1),
+        event(8, user_id=2),
+        event(7, user_id=2),
+        event(30, user_id=3),
+        event(0.001, user_id=3),
+        event(8, user_id=4),
+        event(0, user_id=4),
+        event(3, user_id=5),
+        event(38, user_id=6),
+    ]
+    data = rows(labelled(frame(events), as_of, as_of - timedelta(days=37)))
+    # 5 was not known before the cutoff, 6 is older than 30 days; 4 came back after the week.
+    assert {user: row["churned"] for user, row in data.items()} == {1: 1.0, 2: 0.0, 3: 0.0, 4: 1.0}
+
+
+def test_the_week_tells_the_label_and_nothing_else(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    past = [event(7.1 + number % 20, user_id=number % 9) for number in range(60)]
+    week = [event(number / 2, "purchase", price=500.0, user_id=number % 5) for number in range(1, 14)]
+    first = as_of - timedelta(days=37)
+    without, with_week = (rows(labelled(frame(events), as_of, first)) for events in (past, past + week))
+    for user, row in without.items():
+        assert {name: row[name] for name in (*INPUTS, "held_out")} == {
+            name: with_week[user][name] for name in (*INPUTS, "held_out")
+        }
+    assert sum(row["churned"] for row in without.values()) == 9
+    assert sum(row["churned"] for row in with_week.values()) == 4
+
+
+def test_inputs_are_rates_of_the_known_days_and_never_undefined(
+    event: MakeEvent, frame: MakeFrame, as_of: datetime
+) -> None:
+    events = frame(
+        [event(9), event(5), event(5, "cart"), event(1, user_id=8), event(20.0, user_id=9), event(10.0, user_id=9)]
+    )
+    inputs = rows(churn_inputs(user_features(events, as_of), as_of, as_of - timedelta(days=20)))
+    assert inputs[7]["total_events_per_day"] == pytest.approx(3 / 20)
+    # Two active days, 4 days apart, silent for 5; two of three events in the last 7 of the 9 days known.
+    assert inputs[7]["relative_recency"] == pytest.approx(5 / 4)
+    assert inputs[7]["recent_activity"] == pytest.approx(2 / 3 * 9 / 7)
+    assert inputs[8]["relative_recency"] == -1.0
+    assert inputs[9]["recent_activity"] == 0.0
+    assert all(value is not None for row in inputs.values() for value in row.values())
+
+
+def shop(event: MakeEvent, users: int) -> list[dict[str, Any]]:
+    """Users who come daily, or every third day; the daily ones stop for good after a silence of two days."""
+    dice = random.Random(3)
+    events = []
+    for user in range(users):
+        step = 1 + 2 * (user % 2)
+        gone = dice.uniform(8.0, 16.0) if dice.random() < 0.5 else 0.0
+        days = np.arange(30.0 - dice.random(), gone, -step)
+        events += [event(float(day), user_id=user, user_session=f"{user}-{day}") for day in days]
+    return events
+
+
+def test_model_is_measured_on_held_out_users_and_beats_recency(
+    event: MakeEvent, frame: MakeFrame, as_of: datetime
+) -> None:
+    events, first = frame(shop(event, 240)).cache(), as_of - timedelta(days=30)
+    model = train(labelled(events, as_of, first).cache())
+    metrics = model.metrics
+    assert metrics["users_trained_on"] + metrics["users_held_out"] == 240
+    assert metrics["auc"] > metrics["baseline"]["auc"] > 0.5
+    assert metrics["brier"] < metrics["baseline"]["brier"] < 0.25
+    assert sum(row["users"] for row in metrics["calibration"]) == metrics["users_held_out"]
+    assert sum(row["importance"] for row in metrics["feature_importances"]) == pytest.approx(1.0)
+    inputs = churn_inputs(user_features(events, as_of), as_of, first)
+    scored = rows(predictions(model, inputs, as_of))
+    for user, row in scored.items():
+        assert row["_id"] == f"2019-11-01T00:00:00Z|{user}"
+        assert row["churn_prediction"] == int(row["churn_probability"] > 0.5)
+    lowest = {level: [r["churn_probability"] for r in scored.values() if r["risk_level"] == level] for level in LEVELS}
+    assert max(lowest["Low"]) < model.thresholds.medium <= (model.thresholds.high or 1.0) <= min(lowest["High"])
+    again = rows(predictions(train(labelled(events, as_of, first)), inputs, as_of))
+    assert again == scored
+
+
+LEVELS = ("Low", "Medium", "High")
+
+
+def test_too_few_users_are_skipped_with_figures(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    data = labelled(frame(event(8, user_id=user) for user in range(59)), as_of, as_of - timedelta(days=20))
+    with pytest.raises(JobSkipped, match="59 users in the 30 days before the last week, churn needs at least 60"):
+        train(data)
+
+
+def test_no_users_at_all_are_skipped(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    with pytest.raises(JobSkipped, match="0 users"):
+        train(labelled(frame([event(1)]), as_of, as_of - timedelta(days=20)))
+
+
+def test_a_single_class_is_skipped_with_figures(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    data = labelled(frame(event(8, user_id=user) for user in range(80)), as_of, as_of - timedelta(days=20))
+    with pytest.raises(JobSkipped, match="of 80 users 0 returned in the last week"):
+        train(data)
+
+
+def test_recency_rule_uses_the_rates_of_other_users() -> None:
+    figures = recency_rule(
+        (np.array([1.0, 5.0]), np.array([0.0, 1.0])), np.array([0.0, 1.0, 1.0]), np.array([0.5, 5.0, 9.0])
+    )
+    assert figures == {"auc": 1.0, "pr_auc": 1.0, "brier": 0.0}

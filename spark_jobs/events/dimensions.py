@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,8 +79,10 @@ def _note_product(products: dict[int, Document], event: dict[str, str | None]) -
         return
     known = products.setdefault(product_id, {"category_id": None, "category_code": None, "brand": None, "price": None})
     known["category_id"] = _positive(event["category_id"]) or known["category_id"]
-    for name in ("category_code", "brand", "price"):
+    for name in ("category_code", "brand"):
         known[name] = event[name] or known[name]
+    price = _price(event["price"])
+    known["price"] = known["price"] if price is None else price
 
 
 def _note_user(users: dict[int, Document], event: dict[str, str | None], moment: datetime) -> None:
@@ -111,16 +114,17 @@ def product(product_id: int, facts: Document) -> Document:
         "category_name": segments[0] if segments else None,
         "subcategory": segments[1] if len(segments) > 1 else None,
         "brand": facts["brand"],
-        "price": _price(facts["price"]),
+        "price": facts["price"],
         "synthetic": ["product_name"],
     }
 
 
 def _price(text: str | None) -> float | None:
     try:
-        return float(text) if text else None
+        price = float(text or "")
     except ValueError:
         return None
+    return price if math.isfinite(price) and price >= 0 else None
 
 
 def user(user_id: int, facts: Document) -> Document:

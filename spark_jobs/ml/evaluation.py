@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_MOST_BINS = 10
-_SMALLEST_BIN = 10
+_MOST_GROUPS = 10
+_SMALLEST_GROUP = 5
 
 # A risk level is far from the average user if the odds of churning are twice, or half, those of all held-out users.
 ODDS_FACTOR = 2.0
@@ -75,21 +75,27 @@ def calibration_table(labels: Array, probabilities: Array) -> list[dict[str, Any
 
     Returns:
         By rising probability: `from_probability` (lowest in the group), `users`, `predicted` (mean), `observed` (share
-        of 1). No group has fewer than 10 users, unless there are fewer in all; equal probabilities share a group.
+        of 1). Equal probabilities share a group, which can make it larger. No group has fewer than 5 users, unless
+        there are fewer in all.
     """
-    order = np.argsort(probabilities, kind="stable")
-    labels, probabilities = labels[order], probabilities[order]
-    groups = max(1, min(_MOST_BINS, len(labels) // _SMALLEST_BIN))
-    edges = probabilities[[len(labels) * group // groups for group in range(groups)]]
-    starts = np.unique(np.searchsorted(probabilities, edges, side="left"))
+    distinct, tied = np.unique(probabilities, return_inverse=True)
+    counts = np.bincount(tied)
+    wanted = max(_SMALLEST_GROUP, len(labels) / _MOST_GROUPS)
+    groups, users = [0], 0
+    for value, count in enumerate(counts.tolist()):
+        if users >= wanted and counts[value:].sum() >= _SMALLEST_GROUP:
+            groups.append(value)
+            users = 0
+        users += count
+    group_of = np.searchsorted(groups, tied, side="right") - 1
     return [
         {
-            "from_probability": float(probabilities[start]),
-            "users": int(end - start),
-            "predicted": float(probabilities[start:end].mean()),
-            "observed": float(labels[start:end].mean()),
+            "from_probability": float(distinct[first]),
+            "users": int((group_of == group).sum()),
+            "predicted": float(probabilities[group_of == group].mean()),
+            "observed": float(labels[group_of == group].mean()),
         }
-        for start, end in zip(starts, [*starts[1:], len(labels)], strict=True)
+        for group, first in enumerate(groups)
     ]
 
 

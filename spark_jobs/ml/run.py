@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 _SETTINGS = {
     # The same splits on any number of cores: sums of doubles depend on them.
     "spark.sql.files.minPartitionNum": "4",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 
 
@@ -188,7 +187,7 @@ def _execute(run: TrainingRun, db: Database[Document], collection: str, compute:
     result = {"documents": published.documents, "removed": published.removed, **rounded(dict(outcome.result))}
     record = {
         "metrics": rounded(dict(outcome.result) | dict(outcome.metrics)),
-        "parameters": dict(outcome.parameters),
+        "parameters": rounded(dict(outcome.parameters)),
         # Relative to the data folder, which is elsewhere in a pod.
         "artefact_path": str(artefact.relative_to(run.config.data_dir)),
         "documents": published.documents,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,11 +79,12 @@ def segment_inputs(features: DataFrame) -> DataFrame:
     return features.select("user_id", *inputs, *PROFILE).repartition(1).sortWithinPartitions("user_id")
 
 
-def cluster(inputs: DataFrame) -> Clustering:
-    """Fit K-Means with 2 to 8 clusters and keep the one with the best silhouette, the smaller of equal ones.
+def cluster(inputs: DataFrame, counts: Iterable[int] = CLUSTER_COUNTS) -> Clustering:
+    """Fit K-Means with each number of clusters and keep the best silhouette, the fewer clusters of equal ones.
 
     Args:
         inputs: As from `segment_inputs`, better cached.
+        counts: Numbers of clusters to try, each at least 2.
 
     Raises:
         JobSkipped: Too few users, or nothing to tell them apart by.
@@ -97,7 +99,7 @@ def cluster(inputs: DataFrame) -> Clustering:
     evaluator = ClusteringEvaluator(featuresCol="scaled", predictionCol="cluster")
     kmeans = KMeans(featuresCol="scaled", predictionCol="cluster", initSteps=_INITIAL_STEPS, tol=_TOLERANCE, seed=SEED)
     silhouettes, models = {}, {}
-    for count in CLUSTER_COUNTS:
+    for count in counts:
         model = kmeans.setK(count).fit(scaled)
         # Fewer different points than clusters give fewer centres; a single one has no silhouette.
         if len(model.clusterCenters()) > 1:

@@ -47,7 +47,8 @@ COLUMNS = pa.schema(
 )
 
 _SLICE_EVENTS = 20_000
-_NARROWEST, _WIDEST = timedelta(seconds=1), timedelta(days=1)
+# The widest one limits what the first slice after a quiet time can hold.
+_NARROWEST, _WIDEST = timedelta(seconds=1), timedelta(hours=3)
 _PROGRESS_SECONDS = 5.0
 _FOOTER_KEY = b"shopstream"
 
@@ -105,8 +106,8 @@ def find_events(db: Database[Document]) -> Find:
 def slices(find: Find, start: datetime, end: datetime) -> Iterator[list[Document]]:
     """Read [start, end) piece by piece, each in the order of (event_timestamp, _id).
 
-    The width of the next piece follows from how many events the last one had: between 1 second and 1 day, about 20,000
-    events.
+    The width of the next piece follows from how many events the last one had: between 1 second and 3 hours, for about
+    20,000 events.
     """
     width = timedelta(hours=1)
     while start < end:

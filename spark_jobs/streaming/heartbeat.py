@@ -112,7 +112,8 @@ class Heartbeat:
         self._save()
 
     def _measure(self, report: Mapping[str, Any]) -> None:
-        if report["batchId"] <= self._measured_batch:
+        # A query that waits for data reports under the number of the batch that is still to come.
+        if report["batchId"] <= self._measured_batch or "addBatch" not in report["durationMs"]:
             return
         self._measured_batch = report["batchId"]
         for operator in report["stateOperators"]:

@@ -133,6 +133,12 @@ def test_dimensions_keep_the_newest_facts_and_skip_garbage() -> None:
     assert list(derived.users) == [550050854]
 
 
+@pytest.mark.parametrize("price", ["Infinity", "NaN", "-1", "cheap", ""])
+def test_a_price_that_will_be_refused_is_not_the_products(price: str) -> None:
+    refused = BARE.replace(",0.00,", f",{price},").split(",")
+    assert derive([BARE.split(","), refused]).products[5]["price"] == 0.0
+
+
 def test_synthetic_attributes_depend_on_the_id_alone() -> None:
     moment = datetime(2019, 10, 1, tzinfo=UTC)
     first, second = user(7, {}), user(7, {"first_event": moment, "last_event": moment})

@@ -78,6 +78,11 @@ def test_calibration_groups_are_of_equal_size_and_cover_all() -> None:
     assert table[3]["predicted"] == pytest.approx(0.345)
 
 
+def test_a_common_probability_does_not_swallow_the_users_above_it() -> None:
+    table = calibration_table(array(*[0] * 67, *[1] * 8), array(*[0.02] * 67, *[0.95] * 8))
+    assert [(row["users"], row["observed"]) for row in table] == [(67, 0.0), (8, 1.0)]
+
+
 def test_calibration_of_few_or_equal_probabilities() -> None:
     assert [row["users"] for row in calibration_table(array(0, 1, 1), array(0.2, 0.3, 0.4))] == [3]
     assert [row["users"] for row in calibration_table(np.zeros(50), np.full(50, 0.5))] == [50]

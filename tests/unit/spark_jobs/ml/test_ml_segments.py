@@ -13,7 +13,7 @@ from spark_jobs.ml.segments import PROFILE, cluster, segment_documents, segment_
 def features(spark: SparkSession, groups: dict[tuple[float, float, int, float], int]) -> DataFrame:
     """Users in tight groups of (recency, tenure, sessions, spend), a number of each."""
     dice = np.random.default_rng(5)
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for (recency, tenure, sessions, spend), users in groups.items():
         for _ in range(users):
             profile = {

@@ -77,7 +77,7 @@ class Engine:
             )
         )
         outcome = definition.run(
-            batch_parameters={"dataframe": frame}, result_format=_RESULT_FORMAT, run_id=self._run_id
+            batch_parameters={"dataframe": lean(frame, suite)}, result_format=_RESULT_FORMAT, run_id=self._run_id
         )
         specs = {spec.key: spec for spec in suite.expectations}
         findings = [
@@ -92,6 +92,20 @@ class Engine:
         """Render the Data Docs of everything validated so far; returns the folder of the site."""
         self._context.build_data_docs()
         return self.docs_folder
+
+
+def lean(frame: pd.DataFrame, suite: Suite) -> pd.DataFrame:
+    """The columns a suite's expectations name, in the types that are cheapest to copy.
+
+    Great Expectations copies all columns for nearly every expectation, and text is by far the slowest: as categories it
+    takes half the time in all. Columns compared with each other stay text; categories can only be compared with values.
+    """
+    named = dict.fromkeys(chain.from_iterable(spec.columns for spec in suite.expectations))
+    compared = {spec.kwargs.get(side) for spec in suite.expectations for side in ("column_A", "column_B")}
+    kept = frame[["_id", *(column for column in named if column != "_id")]]
+    texts = [column for column, dtype in kept.dtypes.items() if dtype == "object" and column not in compared]
+    repeated = [text for text in texts if kept[text].nunique() * 10 < len(kept)]
+    return kept.astype(dict.fromkeys(repeated, "category"))
 
 
 def _great_expectations() -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from embedded.config import home_of
+from embedded.config import REPOSITORY, home_of
 from embedded.demo import Demo
 from embedded.down import down
 from embedded.errors import StackError
@@ -77,6 +78,14 @@ def _env(_: argparse.Namespace) -> int:
     return 0
 
 
+def _job(options: argparse.Namespace) -> int:
+    if not (REPOSITORY / "spark_jobs/jobs" / f"{options.name}.py").is_file():
+        raise StackError(f"there is no job {options.name} (jobs are the modules of spark_jobs/jobs)")
+    stack = open_stack(current_settings(os.environ))
+    command = [str(stack.settings.spark_python), "-m", f"spark_jobs.jobs.{options.name}", *options.arguments]
+    return subprocess.run(command, env={**os.environ, **stack.exported()}, check=False).returncode
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="embedded", description=f"The embedded stack in {home_of(os.environ)}.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -98,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     confirmed.add_argument("--yes", action="store_true", help="do not ask")
     add("mongodb-uri", "print the connection string of the database", _mongodb_uri)
     add("env", "print the environment of the stack's processes as shell commands", _env)
+    job = add("job", "run a job of spark_jobs/jobs against the stack, with its own options", _job)
+    job.add_argument("name", help="the job's module, such as dead_letters")
+    job.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the job's options; --help lists them")
     return parser
 
 

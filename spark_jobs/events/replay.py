@@ -16,7 +16,6 @@ from pymongo.database import Database
 from spark_jobs.config import Config
 from spark_jobs.errors import JobError
 from spark_jobs.events.record import Record
-from spark_jobs.events.source import Row
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +69,9 @@ class Progress:
         stored = db[PROGRESS_COLLECTION].find_one({"_id": run_id}) or {}
         return cls(db, run_id, stored.get("rows", 0), stored.get("shift_seconds"))
 
-    def save(self) -> None:
-        """Store the progress."""
+    def acknowledged(self, rows: int) -> None:
+        """Store that Kafka has so many rows of the file."""
+        self.rows = rows
         document = {"rows": self.rows, "shift_seconds": self.shift_seconds, "updated_at": datetime.now(UTC)}
         self.db[PROGRESS_COLLECTION].update_one({"_id": self.run_id}, {"$set": document}, upsert=True)
 
@@ -79,57 +79,54 @@ class Progress:
 def send(
     client: KafkaProducer,
     topic: str,
-    source: Iterator[tuple[int, Row]],
-    encode: Callable[[int, Row], Record],
-    progress: Progress,
+    records: Iterator[tuple[int, Record]],
+    acknowledged: Callable[[int], None],
     rate: float,
 ) -> int:
-    """Send rows to Kafka and keep `progress` current.
+    """Send records to Kafka.
 
     Args:
         client: The producer; it is flushed at the end.
         topic: Kafka topic.
-        source: Row numbers and rows still to be sent.
-        encode: Turns them into records.
-        progress: Moves only past rows that Kafka has acknowledged.
+        records: What is to be sent, numbered upwards.
+        acknowledged: Called every few seconds and at the end: Kafka has all records up to this number.
         rate: Events per second; 0 sends as fast as Kafka takes them.
 
     Returns:
-        How many rows were sent.
+        How many records were sent.
 
     Raises:
-        RuntimeError: Kafka refused a record; a retry goes on from the last acknowledged row.
+        RuntimeError: Kafka refused a record; none after the last acknowledged number counts as sent.
     """
     failures: list[BaseException] = []
     started = reported = time.monotonic()
-    sent = 0
+    sent = last = 0
     try:
-        for number, row in source:
-            key, value = encode(number, row)
+        for number, (key, value) in records:
             client.send(topic, value, key=key or None).add_errback(failures.append)
-            sent += 1
+            sent, last = sent + 1, number
             if rate and sent % max(1, int(rate * _PACE_SECONDS)) == 0:
                 _wait_until(started + sent / rate)
             now = time.monotonic()
             if now - reported >= _REPORT_SECONDS:
-                _acknowledge(client, failures, progress, number)
-                log.info("%d rows sent, %.0f events/s", number, sent / (now - started))
+                _flush(client, failures)
+                acknowledged(last)
+                log.info("%d sent, %.0f events/s", last, sent / (now - started))
                 reported = now
     finally:
         # A source that breaks off half-way must not take back what was read: it is flushed and counted first.
         if sent:
-            _acknowledge(client, failures, progress, number)
+            _flush(client, failures)
+            acknowledged(last)
     seconds = max(time.monotonic() - started, 1e-6)
     log.info("%d events sent in %.1f s, %.0f events/s", sent, seconds, sent / seconds)
     return sent
 
 
-def _acknowledge(client: KafkaProducer, failures: list[BaseException], progress: Progress, number: int) -> None:
+def _flush(client: KafkaProducer, failures: list[BaseException]) -> None:
     client.flush()
     if failures:
         raise RuntimeError(f"Kafka refused {len(failures)} records, the first with: {failures[0]}")
-    progress.rows = number
-    progress.save()
 
 
 def _wait_until(moment: float) -> None:

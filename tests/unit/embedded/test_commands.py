@@ -55,6 +55,12 @@ def test_errors_are_one_line_and_change_nothing(environ: Mapping[str, str], sett
     assert not settings.home.exists()
 
 
+def test_a_job_that_does_not_exist_is_named(environ: Mapping[str, str]) -> None:
+    result = run(environ, "job", "none_such", "--reason", "x")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: there is no job none_such (jobs are the modules of spark_jobs/jobs)\n"
+
+
 def test_status_of_a_stack_that_does_not_run(installed: Settings) -> None:
     table, code = status(open_stack(installed))
     assert code == 3

@@ -12,14 +12,17 @@ STACK_PYTHON = $(SHOPSTREAM_HOME)/venvs/stack/bin/python
 STACK = @test -x "$(STACK_PYTHON)" || { echo "error: nothing is installed in $(SHOPSTREAM_HOME) (run: make install)" >&2; exit 1; }; \
 	PYTHONPATH="$(CURDIR)" "$(STACK_PYTHON)" -m embedded
 
-.PHONY: help install up down status logs reset mongodb-uri demo test lock
+# Runs one module of the measurements, in the jobs' environment; OPTIONS="--help" says what else it takes.
+BENCHMARK = @PYTHONPATH="$(CURDIR)" "$(SHOPSTREAM_HOME)/venvs/spark/bin/python" -m benchmarks
+
+.PHONY: help install up down status logs reset mongodb-uri demo dead-letters test chaos bench-streaming soak lock
 
 help: ## general: show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^[a-z0-9-]+:.*## / { \
 			split($$2, part, ": "); group = part[1]; text = substr($$2, length(group) + 3); \
 			if (!(group in lines)) order[++count] = group; \
-			lines[group] = lines[group] sprintf("  make %-14s %s\n", $$1, text) \
+			lines[group] = lines[group] sprintf("  make %-15s %s\n", $$1, text) \
 		} \
 		END { for (i = 1; i <= count; i++) printf "%s%s\n%s", (i > 1 ? "\n" : ""), order[i], lines[order[i]] }' $(MAKEFILE_LIST)
 
@@ -48,9 +51,23 @@ mongodb-uri: ## stack: print the connection string of the database
 demo: install ## platform: run a month of a shop from file to models; EVENTS=path.csv.gz for your own events
 	$(STACK) demo $(if $(EVENTS),--events "$(EVENTS)")
 
-test: ## development: run all tests; LANES="lint unit" for some of lint, unit, stack
+dead-letters: ## platform: count the refused records by reason; REASON=bad_price lists those, LIMIT=n of them
+	$(STACK) job dead_letters $(if $(REASON),--reason "$(REASON)") $(if $(LIMIT),--limit "$(LIMIT)")
+
+test: ## development: run all tests; LANES="lint unit" for some of lint, unit, stack, chaos
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
 	@tests/run $(LANES)
+
+chaos: ## development: kill parts of a platform of its own while events flow, compare what it stored; ROUNDS=5 SEED=1
+	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
+	@PYTHONPATH="$(CURDIR)" SPARK_LOCAL_IP=127.0.0.1 "$(SHOPSTREAM_HOME)/venvs/spark/bin/python" -m tests.chaos \
+		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(SEED),--seed "$(SEED)")
+
+bench-streaming: install ## development: measure the stream's speed and latency on servers of its own (5 minutes); EVENTS=500000
+	$(BENCHMARK).streaming $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)
+
+soak: install ## development: stream many simulated days, say whether anything grows with age (10 minutes); EVENTS=5000000
+	$(BENCHMARK).soak $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)
 
 lock: ## development: compile the dependency groups of pyproject.toml to hashed locks (UPGRADE=1 for newer versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -7,7 +7,7 @@ succeeds whatever the data looks like; task `judge` fails where something critic
 
 ## Upstream
 All collections. Runs hourly, and when `seed_dimensions` or `train_models` have published (assets
-`shopstream_dimensions`, `shopstream_models`).
+`shopstream_dimensions`, `shopstream_models`); new dimensions alone have only themselves checked.
 
 ## Owner
 data-platform
@@ -34,7 +34,7 @@ from shopstream.assets import DIMENSIONS, MODELS
 from shopstream.defaults import DEFAULT_ARGS, START_DATE
 from shopstream.operators.spark_job import SparkJobOperator
 from shopstream.quality import CHECKS, verdict
-from shopstream.templates import MACROS, RUN_ID
+from shopstream.templates import COLLECTIONS, MACROS, RUN_ID
 
 with DAG(
     dag_id="data_quality",
@@ -73,7 +73,7 @@ with DAG(
         job="validate",
         arguments=[
             f"--run-id={RUN_ID}",
-            "{{ '--collections=' ~ params.collections | join(',') if params.collections }}",
+            COLLECTIONS,
             "{{ '--limit=%d' % params.limit if params.limit }}",
         ],
         doc_md="Checks; finds, but does not judge.",

@@ -27,6 +27,8 @@ def command(settings: Settings, port: int, authentication: bool) -> list[str]:
     binary = settings.mongodb_binary or settings.venvs / "stack/bin/secantusd-py"
     parts = [str(binary), "--config", str(_own_config(settings)), "--host", "127.0.0.1", "--port", str(port)]
     parts += ["--storage-path", str(settings.state / "mongodb"), "--cache-size", "256M", "--log-level", "WARNING"]
+    # Nothing here reads change streams, and without the log they need inserts are half as fast again.
+    parts += ["--standalone"]
     parts += ["--auth"] if authentication else []
     parts += ["--sync-on-commit"] if settings.mongodb_sync_on_commit else []
     return parts

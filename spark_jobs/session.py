@@ -89,6 +89,11 @@ def upsert_collection(frame: DataFrame, config: Config, collection: str) -> None
     _write(frame, config, collection, "replace")
 
 
+def merge_collection(frame: DataFrame, config: Config, collection: str) -> None:
+    """Insert every row of `frame` by its `_id` column, or set its fields in the document that has it."""
+    _write(frame, config, collection, "update")
+
+
 def insert_or_replace_collection(frame: DataFrame, config: Config, collection: str) -> None:
     """Do what `upsert_collection` does, quicker where the documents are new.
 

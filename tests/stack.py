@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pymongo import MongoClient
@@ -93,6 +95,14 @@ def launcher(environ: dict[str, str], *command: str) -> subprocess.CompletedProc
     )
 
 
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until `condition` holds; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s"
+        time.sleep(0.2)
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports nobody listens on by now, all different."""
     with ExitStack() as held:
@@ -118,10 +128,14 @@ def new_environ(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running_stack() -> Iterator[RunningStack]:
-    """Bring up a stack, and leave nothing of it behind."""
+def running_stack(variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[RunningStack]:
+    """Bring up a stack, and leave nothing of it behind.
+
+    Args:
+        variables: Settings of the platform besides home and ports.
+    """
     folder = Path(tempfile.mkdtemp(prefix="shopstream-test-"))
-    environ = new_environ(folder / "home")
+    environ = {**new_environ(folder / "home"), **variables}
     try:
         up = launcher(environ, "up")
         assert up.returncode == 0, up.stdout + up.stderr

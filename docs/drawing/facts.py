@@ -54,8 +54,9 @@ def _schedule(schedule: ast.expr, tree: ast.Module, root: Path) -> tuple[str, fl
     """Say in words when a DAG runs, and how many minutes lie between two runs."""
     names = [node.id for node in ast.walk(schedule) if isinstance(node, ast.Name)]
     values = [node.value for node in ast.walk(schedule) if isinstance(node, ast.Constant)]
-    values += [constant(root / f"plugins/{module.replace('.', '/')}.py", name)
-               for module, name in _imports(tree) if name in names and name.endswith("_CRON")]  # fmt: skip
+    # A function named like a constant gives that constant where the environment says nothing else.
+    values += [constant(root / f"plugins/{module.replace('.', '/')}.py", name.upper())
+               for module, name in _imports(tree) if name in names and name.upper().endswith("_CRON")]  # fmt: skip
     cron = next((value for value in values if isinstance(value, str) and len(value.split()) == 5), None)
     assets = _assets([schedule], root)
     if cron is None:

@@ -55,6 +55,7 @@ MEANINGS = {
         "SHOPSTREAM_DIMENSION_REFRESH_SECONDS": "Longest time until the stream uses changed dimensions",
     },
     "When the stream counts as unhealthy": {
+        "SHOPSTREAM_LIFECYCLE_CRON": "When `streaming_lifecycle` looks after the stream, as a cron expression",
         "SHOPSTREAM_STREAM_STALL_TRIGGERS": "A heartbeat, or a micro-batch that is due, older than so many trigger "
         "intervals",
         "SHOPSTREAM_STREAM_FIRST_BATCH_SECONDS": "Seconds the first micro-batch after a start may take",

@@ -1,6 +1,6 @@
 """Configuration of the Airflow side: every environment variable a task reads is read here.
 
-DAG files never call this: a bad value must fail a task with a clear message, not make the DAG vanish from the UI.
+DAG files never call `Config`: a bad value must fail a task with a clear message, not make the DAG vanish from the UI.
 `python -m shopstream.config` checks the environment, for use at start-up.
 """
 
@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 PROJECT = Path(__file__).resolve().parents[2]
 
 RUNTIMES = ("local",)
+
+LIFECYCLE_CRON = "*/5 * * * *"
 
 
 class ConfigError(Exception):
@@ -113,6 +115,11 @@ def default_events_file(env: Mapping[str, str] = os.environ) -> str:
     if path := env.get("SHOPSTREAM_EVENTS"):
         return path
     raise ConfigError("no events file: name one in the trigger form, or set SHOPSTREAM_EVENTS for a default")
+
+
+def lifecycle_cron(env: Mapping[str, str] = os.environ) -> str:
+    """Return when streaming_lifecycle looks after the application, as a cron expression."""
+    return env.get("SHOPSTREAM_LIFECYCLE_CRON") or LIFECYCLE_CRON
 
 
 def _mongodb_uri(env: Mapping[str, str]) -> str:

@@ -6,12 +6,13 @@ A DAG that uses one passes `user_defined_macros=MACROS`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from shopstream.assets import DIMENSION_COLLECTIONS, DIMENSIONS
 from shopstream.config import ConfigError, default_events_file
 
 TRAINING_CRON = "0 */6 * * *"
@@ -60,13 +61,30 @@ def events_file(given: str | None) -> str:
         raise AirflowFailException(str(error)) from None
 
 
+def collections_to_check(given: Iterable[str] | None, triggering: Iterable[Any]) -> str:
+    """Return the option that says what a run of data_quality checks; nothing for everything.
+
+    Args:
+        given: The run's `collections` parameter; wins.
+        triggering: The assets that triggered the run. New dimensions alone change nothing but themselves.
+    """
+    names = given or (DIMENSION_COLLECTIONS if {asset.name for asset in triggering} == {DIMENSIONS.name} else ())
+    return f"--collections={','.join(names)}" if names else ""
+
+
 def safe_id(run_id: str) -> str:
     """Make a run id usable as a file name and in URLs: `manual__2025-01-31T12:00:00+00:00` is neither."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", run_id)
 
 
-MACROS: dict[str, Callable[..., str]] = {"as_of": as_of, "events_file": events_file, "safe_id": safe_id}
+MACROS: dict[str, Callable[..., str]] = {
+    "as_of": as_of,
+    "collections_to_check": collections_to_check,
+    "events_file": events_file,
+    "safe_id": safe_id,
+}
 
 AS_OF = "{{ as_of(dag_run, params.as_of) }}"
 EVENTS_FILE = "{{ events_file(params.file) }}"
+COLLECTIONS = "{{ collections_to_check(params.collections, triggering_asset_events) }}"
 RUN_ID = "{{ safe_id(run_id) }}"

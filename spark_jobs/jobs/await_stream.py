@@ -9,12 +9,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-
 from spark_jobs.config import Config
 from spark_jobs.entry import run
 from spark_jobs.errors import JobError
+from spark_jobs.events.topic import open_topic
 from spark_jobs.mongo import database
 
 log = logging.getLogger(__name__)
@@ -26,7 +24,10 @@ _REPORT_SECONDS = 5.0
 def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Wait; returns the `records` of the topic, and the `seconds` waited."""
     health = database(config)["stream_health"]
-    target = end_offsets(config)
+    with open_topic(config) as topic:
+        _, target = topic.offsets()
+    if not target:
+        raise JobError(f"the Kafka topic {config.topic} does not exist")
     records = sum(target.values())
     started = time.monotonic()
     reported = started
@@ -48,27 +49,6 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
             silent = f", no heartbeat for {age:.0f} s" if age > _REPORT_SECONDS else ""
             log.info("%d of %d records processed%s", records - missing, records, silent)
         time.sleep(_POLL_SECONDS)
-
-
-def end_offsets(config: Config) -> dict[int, int]:
-    """Return the offset after the newest record of each partition of the topic.
-
-    Raises:
-        JobError: Kafka does not answer or has no such topic.
-    """
-    try:
-        consumer = KafkaConsumer(bootstrap_servers=config.kafka_bootstrap.split(","))
-    except KafkaError as error:
-        raise JobError(f"no Kafka broker answers at {config.kafka_bootstrap}: {error}") from None
-    try:
-        partitions = [
-            TopicPartition(config.topic, number) for number in consumer.partitions_for_topic(config.topic) or ()
-        ]
-        if not partitions:
-            raise JobError(f"the Kafka topic {config.topic} does not exist")
-        return {place.partition: offset for place, offset in consumer.end_offsets(partitions).items()}
-    finally:
-        consumer.close()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,9 +10,9 @@ from typing import Any
 from pymongo.database import Database
 
 from spark_jobs.config import Config
+from spark_jobs.events.topic import Counts, Record, open_topic
 from spark_jobs.mongo import Document
 from spark_jobs.quality.reconcile import Ledger
-from spark_jobs.quality.topic import Counts, Record, open_topic
 
 SAMPLE = 500
 

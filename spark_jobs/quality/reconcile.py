@@ -1,13 +1,14 @@
 """Reconciliation: is every record of the Kafka topic accounted for in MongoDB?
 
 The stream keeps counters in `stream_health`, `_id: "driver"`: `end_offsets` (next offset to read by partition),
-`accepted` and `dead_lettered` (records), `late_events` and `duplicates` (accepted records it recognised as too old for
-their windows, or as seen before). An `_id` of `enriched_events` is the event's id: an event that comes again, because a
-file was replayed, replaces its document, which then carries the newest Kafka offset. So counting documents says less
-than counting records, and what must hold is:
+`accepted`, `dead_lettered` and `lost_records` (records; these and the offsets change in one write), `late_events` and
+`duplicates` (accepted records it recognised as too old for their windows, or as seen before). An `_id` of
+`enriched_events` is the event's id: an event that comes again, because a file was replayed, replaces its document,
+which then carries the newest Kafka offset. So counting documents says less than counting records, and what must hold
+is:
 
 * the newest records that the stream has read each have their document: proof, for a sample of bounded size;
-* accepted + dead-lettered = records read, once the stream is at rest (running, it adds to one before the other);
+* accepted + dead-lettered + lost = records read, at any time;
 * dead-letter documents = dead-lettered records (never fewer; never more at rest);
 * documents enriched <= accepted at rest, and some if any were accepted. Fewer than accepted - duplicates - late are
   losses, unless a crash kept the stream from counting all repeated and late events;
@@ -24,14 +25,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from spark_jobs.events.topic import Counts, Record
 from spark_jobs.mongo import Document
 from spark_jobs.quality.outcome import OFFENDERS, Finding
-from spark_jobs.quality.topic import Counts, Record
 
 SILENT_AFTER = timedelta(minutes=5)
 CHECKS = 9
 
-_COUNTERS = ("accepted", "dead_lettered", "duplicates", "late_events")
+_COUNTERS = ("accepted", "dead_lettered", "duplicates", "late_events", "lost_records")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Ledger:
         """Next offset that the stream will read, by partition."""
         offsets = (self.driver or {}).get("end_offsets") or {}
         return {int(partition): int(offset) for partition, offset in offsets.items()}
+
+    @property
+    def records_read(self) -> int:
+        """How many records the stream has passed since its checkpoint began."""
+        first = (self.driver or {}).get("start_offsets") or {}
+        return sum(offset - first.get(str(partition), 0) for partition, offset in self.read.items())
 
     @property
     def expired(self) -> bool:
@@ -177,14 +184,14 @@ def _counters(ledger: Ledger) -> Iterator[Finding]:
     if "accepted" not in counters or "dead_lettered" not in counters:
         return
     accepted, dead_lettered = counters["accepted"], counters["dead_lettered"]
-    read = sum(ledger.read.values())
-    if ledger.at_rest and not ledger.expired and accepted + dead_lettered != read:
+    read, lost = ledger.records_read, counters.get("lost_records", 0)
+    if accepted + dead_lettered + lost != read:
         yield Finding(
             "every_record_counted",
             "critical",
-            "Each record must be accepted or dead-lettered, once. Compare these figures with the stream's log around "
-            "its last restart.",
-            f"{accepted:,} accepted + {dead_lettered:,} dead-lettered, {read:,} records read",
+            "Each record must be accepted or dead-lettered, once, or be on record as lost. Compare these figures with "
+            "the stream's log around its last restart.",
+            f"{accepted:,} accepted + {dead_lettered:,} dead-lettered + {lost:,} lost, {read:,} records read",
         )
     if ledger.dead < dead_lettered or (ledger.at_rest and not ledger.expired and ledger.dead > dead_lettered):
         yield Finding(

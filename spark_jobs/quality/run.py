@@ -15,6 +15,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from spark_jobs.config import Config
+from spark_jobs.events.topic import KafkaUnreachable
 from spark_jobs.mongo import Document
 from spark_jobs.quality.books import read_ledger
 from spark_jobs.quality.engine import Engine
@@ -23,7 +24,6 @@ from spark_jobs.quality.outcome import Outcome
 from spark_jobs.quality.reconcile import CHECKS, reconcile
 from spark_jobs.quality.rules import RuleError, add_rules
 from spark_jobs.quality.suites import SUITES_FOLDER, Suite, SuiteError, load_suite
-from spark_jobs.quality.topic import KafkaUnreachable
 
 log = logging.getLogger(__name__)
 

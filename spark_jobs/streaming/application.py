@@ -1,27 +1,35 @@
-"""The life of the streaming application: start, run until told to stop, or fail loudly."""
+"""The life of the streaming application: start, run until told to stop, outlast short outages, or fail loudly."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
+import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, PyMongoError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_jobs.config import Config
 from spark_jobs.errors import JobError
+from spark_jobs.events.topic import KafkaUnreachable
 from spark_jobs.mongo import Document
-from spark_jobs.streaming import dimension_versions
+from spark_jobs.streaming import dimension_versions, rebuild
+from spark_jobs.streaming.checkpoint import Checkpoint, Origin
 from spark_jobs.streaming.dimensions import Dimensions
 from spark_jobs.streaming.heartbeat import Heartbeat
-from spark_jobs.streaming.outputs import outputs
+from spark_jobs.streaming.outputs import outputs, state_layout
 from spark_jobs.streaming.sink import Sink
+from spark_jobs.streaming.startup import Start, prepare
 from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
 
 log = logging.getLogger(__name__)
@@ -29,9 +37,18 @@ log = logging.getLogger(__name__)
 QUERY_NAME = "customer_events"
 _POLL_SECONDS = 1.0
 
+# A document store or broker that comes back within this time costs no relaunch.
+_OUTAGE_SECONDS = 120.0
+_ATTEMPTS = 5
+_OUTAGE = re.compile(
+    r"KafkaUnreachable|ServerSelectionTimeout|AutoReconnect|NetworkTimeout|ConnectionFailure|NotPrimary|MongoSocket|MongoTimeout"
+    r"|MongoNodeIsRecovering|MongoNotPrimary|Connection (refused|reset)"
+    r"|kafka\.common\.errors\.(Timeout|Disconnect|BrokerNotAvailable)"
+)
+
+# Windows are found by their `_id`, which begins with kind and time; an index would double the cost of writing them.
 INDEXES = {
     "enriched_events": ["event_timestamp"],
-    "event_aggregations": ["window_start"],
     "user_session_analytics": ["session_start", "session_end"],
     "conversion_funnel": ["window_start"],
 }
@@ -55,7 +72,7 @@ def sole_driver(config: Config) -> Iterator[None]:
 
 
 class StreamingApplication:
-    """Runs the streaming query and restarts it on new dimensions.
+    """Runs the streaming query; restarts it on new dimensions and after short outages of what it depends on.
 
     Args:
         spark: The session.
@@ -67,31 +84,33 @@ class StreamingApplication:
         self._spark = spark
         self._config = config
         self._db = db
-        self._checkpoint = config.data_dir / "checkpoints" / "stream"
+        self._checkpoint = Checkpoint(config.data_dir / "checkpoints" / "stream")
         self._terminated = threading.Event()
         self._pausing = threading.Event()
-        self._heartbeat = Heartbeat(db, config.trigger_seconds, resumed=self._resumed)
-
-    @property
-    def _resumed(self) -> bool:
-        return (self._checkpoint / "commits").is_dir()
+        self._heartbeat = Heartbeat(db, config.trigger_seconds)
+        self._attempts = 0
 
     def run(self) -> None:
         """Stream until SIGTERM or SIGINT.
 
         Raises:
             RuntimeError: The query failed; the message carries Spark's reason.
+            JobError: Checkpoint, topic and code do not fit; see `startup.prepare`.
         """
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._on_signal)
-        for collection, fields in INDEXES.items():
-            for field in fields:
-                self._db[collection].create_index(field)
         try:
+            for collection, fields in INDEXES.items():
+                for field in fields:
+                    self._db[collection].create_index(field)
             while not self._terminated.is_set():
-                self._run_query()
+                try:
+                    self._run_query()
+                except (PyMongoError, KafkaUnreachable, RuntimeError) as error:
+                    self._outlast(error)
         except Exception as error:
-            self._heartbeat.state("failed", str(error).splitlines()[0][:500])
+            with suppress(PyMongoError):  # it may be the reason
+                self._heartbeat.state("failed", str(error).splitlines()[0][:500])
             raise
         self._heartbeat.state("stopped")
 
@@ -99,22 +118,53 @@ class StreamingApplication:
         log.info("%s: finishing the micro-batch", signal.Signals(number).name)
         self._terminated.set()
 
+    def _outlast(self, error: Exception) -> None:
+        """Wait for the document store after an outage; anything else is raised again, and so is one too many."""
+        self._attempts += 1
+        if self._attempts > _ATTEMPTS or not _OUTAGE.search(f"{type(error).__name__}: {error}"):
+            raise error
+        log.warning("outage %d of %d without a batch between: %s", self._attempts, _ATTEMPTS, str(error)[:500])
+        deadline = time.monotonic() + _OUTAGE_SECONDS
+        while not self._terminated.wait(_POLL_SECONDS):
+            try:
+                self._db.client.admin.command("ping")
+            except ConnectionFailure:
+                if time.monotonic() > deadline:
+                    raise error from None
+                continue
+            return
+
     def _run_query(self) -> None:
         """Run the query until it has to end, or until the dimensions change."""
         dimensions = Dimensions(self._spark, self._config, self._db)
-        open_visits = self._restore_visits()
-        log.info("dimensions: %s; %d visits are open", dimensions.sizes, len(open_visits))
-        sink = Sink(self._config, self._db, dimensions, open_visits, self._heartbeat.newest_record)
-        self._pausing.clear()
-        query = self._start(sink, dimensions)
-        self._heartbeat.state("running")
         try:
-            self._watch(query, dimensions)
+            plan = outputs(self._records(), dimensions.products, self._config.state_partitions)
+            layout = state_layout(plan, self._config.state_partitions, self._config.topic)
+            start = prepare(self._config, self._db, self._checkpoint, layout)
+            self._heartbeat.follow(start.origin.generation, start.origin.start_offsets, start.position)
+            self._heartbeat.lost(start.lost)
+            open_visits = self._restore_visits(start)
+            log.info("dimensions: %s; %d sessions are open", dimensions.sizes, len(open_visits))
+            sink = Sink(
+                self._config,
+                self._db,
+                dimensions,
+                open_visits,
+                start.origin.generation,
+                start.origin.protected_until,
+                self._heartbeat.newest_record,
+            )
+            self._pausing.clear()
+            query = self._start(outputs(self._records(start), dimensions.products, self._config.state_partitions), sink)
+            self._heartbeat.state("running")
+            try:
+                self._watch(query, dimensions, start)
+            finally:
+                query.stop()
         finally:
-            query.stop()
             dimensions.release()
 
-    def _start(self, sink: Sink, dimensions: Dimensions) -> StreamingQuery:
+    def _start(self, plan: DataFrame, sink: Sink) -> StreamingQuery:
         def write(batch: DataFrame, batch_id: int) -> None:
             if self._pausing.is_set():
                 # Returning would commit the batch unwritten. It is repeated by the next query.
@@ -122,52 +172,71 @@ class StreamingApplication:
             self._heartbeat.batch_started()
             if self._heartbeat.watermark:
                 sink.open_visits.forget(self._heartbeat.watermark)
-            self._heartbeat.batch_written(batch_id, sink.write(batch, batch_id))
+            counts = sink.write(batch, batch_id, self._checkpoint.late_until(batch_id))
+            self._heartbeat.batch_written(batch_id, counts, len(sink.open_visits))
+            self._attempts = 0
 
         return (
-            outputs(self._records(), dimensions.products, self._config.state_partitions)
-            .writeStream.queryName(QUERY_NAME)
+            plan.writeStream.queryName(QUERY_NAME)
             .outputMode("update")
             .foreachBatch(write)
-            .option("checkpointLocation", str(self._checkpoint))
+            .option("checkpointLocation", str(self._checkpoint.folder))
             .trigger(processingTime=f"{self._config.trigger_seconds} seconds")
             .start()
         )
 
-    def _records(self) -> DataFrame:
-        return (
+    def _records(self, start: Start | None = None) -> DataFrame:
+        """Read the topic from its oldest record; `start` adds where exactly, and which loss has been accepted."""
+        reader = (
             self._spark.readStream.format("kafka")
             .option("kafka.bootstrap.servers", self._config.kafka_bootstrap)
             .option("subscribe", self._config.topic)
             .option("startingOffsets", "earliest")
-            .option("failOnDataLoss", "true")
+            .option("failOnDataLoss", "false" if start and start.lost else "true")
             .option("maxOffsetsPerTrigger", self._config.max_offsets_per_trigger)
-            .load()
         )
+        if start:
+            reader = reader.option("startingOffsets", json.dumps({self._config.topic: start.origin.start_offsets}))
+        return reader.load()
 
-    def _watch(self, query: StreamingQuery, dimensions: Dimensions) -> None:
+    def _watch(self, query: StreamingQuery, dimensions: Dimensions, start: Start) -> None:
         polls_per_refresh = max(1, round(self._config.dimension_refresh_seconds / _POLL_SECONDS))
         polls = 0
+        origin, batches = start.origin, self._heartbeat.last_batch_id
         while query.isActive:
             self._terminated.wait(_POLL_SECONDS)
             polls += 1
             active, status = query.isActive, query.status
-            self._heartbeat.beat(QUERY_NAME, active, active and not status["isTriggerActive"], query.recentProgress)
-            changed = polls % polls_per_refresh == 0 and dimension_versions.current(self._db) != dimensions.version
+            try:
+                self._heartbeat.beat(QUERY_NAME, active, active and not status["isTriggerActive"], query.recentProgress)
+                origin = self._finish_rebuild(origin)
+                changed = polls % polls_per_refresh == 0 and dimension_versions.current(self._db) != dimensions.version
+            except ConnectionFailure as error:
+                # The query finds out by itself whether it can still write.
+                log.warning("no heartbeat could be written: %s", error)
+                changed = False
             if changed:
                 log.info("the dimensions changed; the query goes on with the new ones")
-            if self._terminated.is_set() or changed:
+            past_loss = bool(start.lost) and self._heartbeat.last_batch_id > batches
+            if self._terminated.is_set() or changed or past_loss:
                 self._pausing.set()
             if self._pausing.is_set() and not status["isTriggerActive"]:
                 return
-        error = query.exception()
-        if error is not None and not self._pausing.is_set():
-            raise RuntimeError(f"the query {QUERY_NAME} failed: {error}")
+        failure = query.exception()
+        if failure is not None and not self._pausing.is_set():
+            raise RuntimeError(f"the query {QUERY_NAME} failed: {failure}")
 
-    def _restore_visits(self) -> OpenVisits:
+    def _finish_rebuild(self, origin: Origin) -> Origin:
+        if origin.rebuild_until is None or not rebuild.is_complete(origin, self._heartbeat.end_offsets):
+            return origin
+        rebuild.remove_stale(self._db, origin)
+        return self._checkpoint.rebuilt(origin)
+
+    def _restore_visits(self, start: Start) -> OpenVisits:
         """Read back the visits that may still change; a new checkpoint reads the whole topic and needs none."""
-        watermark = self._heartbeat.watermark
-        if not self._resumed:
+        if not start.position:
             return OpenVisits()
-        condition = {"session_end": {"$gte": watermark - VISIT_GAP}} if watermark else {}
+        condition: dict[str, Any] = {"generation": start.origin.generation}
+        if watermark := self._heartbeat.watermark:
+            condition["session_end"] = {"$gte": watermark - VISIT_GAP}
         return OpenVisits(self._db["user_session_analytics"].find(condition))

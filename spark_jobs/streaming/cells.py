@@ -28,7 +28,7 @@ _LATENESS_MS = 600_001
 
 # log2 of the sketch's buckets: standard error 0.8 %, so the 5 % of the contract are six standard errors away. Small
 # groups stay in the sketch's sparse mode, which is exact in practice and takes a few bytes per member.
-_SKETCH_LG_BUCKETS = 14
+SKETCH_LG_BUCKETS = 14
 
 
 def distinct_events(events: DataFrame) -> DataFrame:
@@ -107,8 +107,8 @@ def _aggregates() -> list[Column]:
         F.stddev_samp("price").alias("price_stddev"),
         F.min("event_timestamp").alias("first_event"),
         F.max("event_timestamp").alias("last_event"),
-        F.hll_sketch_agg(F.when(counts_people, F.col("user_id")), _SKETCH_LG_BUCKETS).alias("users"),
-        F.hll_sketch_agg(F.when(F.col("kind") == CATEGORY_5M, F.col("user_session")), _SKETCH_LG_BUCKETS).alias(
+        F.hll_sketch_agg(F.when(counts_people, F.col("user_id")), SKETCH_LG_BUCKETS).alias("users"),
+        F.hll_sketch_agg(F.when(F.col("kind") == CATEGORY_5M, F.col("user_session")), SKETCH_LG_BUCKETS).alias(
             "sessions"
         ),
         # One set instead of three: each of these aggregates costs an object per cell.

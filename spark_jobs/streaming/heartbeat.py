@@ -1,12 +1,12 @@
 """What the driver tells the world about itself: one document of `stream_health`, `_id` "driver".
 
 `streaming_lifecycle` judges the application by it, so it says only what has really happened: `last_batch_at` moves when
-a micro-batch has been written, or when a trigger found nothing to read.
+a micro-batch has been written, or when a trigger found nothing to read. Offsets and totals of a micro-batch change in
+one write, so the books can be checked at any moment: what was read is what was accepted, dead-lettered or lost.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,12 @@ from typing import Any
 
 from pymongo.database import Database
 
-from spark_jobs.streaming.sink import BatchCounts
+from spark_jobs.streaming.counts import BatchCounts
+from spark_jobs.streaming.data_loss import Gap
 
 DRIVER_ID = "driver"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TOTALS = ("accepted", "dead_lettered", "late_events", "duplicates")
+_TOTALS = ("accepted", "dead_lettered", "late_events", "duplicates", "lost_records")
 
 
 class Heartbeat:
@@ -28,12 +29,11 @@ class Heartbeat:
     Args:
         db: The platform's database.
         trigger_seconds: The stream's trigger interval, for those who judge its age.
-        resumed: Whether the checkpoint has a past; totals start anew where it has none.
     """
 
-    def __init__(self, db: Database[dict[str, Any]], trigger_seconds: int, resumed: bool) -> None:
+    def __init__(self, db: Database[dict[str, Any]], trigger_seconds: int) -> None:
         self._collection = db["stream_health"]
-        previous = (self._collection.find_one({"_id": DRIVER_ID}) or {}) if resumed else {}
+        previous = self._collection.find_one({"_id": DRIVER_ID}) or {}
         self._measured_batch = -1
         now = datetime.now(UTC)
         self._document: dict[str, Any] = {
@@ -47,15 +47,20 @@ class Heartbeat:
             "started_at": now,
             "updated_at": now,
             "trigger_seconds": trigger_seconds,
+            "generation": previous.get("generation"),
             "last_batch_id": previous.get("last_batch_id", -1),
             "last_batch_at": None,
             "batch_started_at": None,
             "batch_duration_ms": None,
             "input_rows": 0,
             "rows_per_second": 0.0,
+            "start_offsets": previous.get("start_offsets", {}),
             "end_offsets": previous.get("end_offsets", {}),
             "watermark": previous.get("watermark"),
             "newest_record": previous.get("newest_record", _EPOCH),
+            "state_rows": 0,
+            "state_bytes": 0,
+            "open_sessions": 0,
             "queries": [],
             **{name: previous.get(name, 0) for name in _TOTALS},
         }
@@ -71,6 +76,45 @@ class Heartbeat:
         """The newest Kafka timestamp of all finished micro-batches."""
         return self._document["newest_record"]  # type: ignore[no-any-return]
 
+    @property
+    def last_batch_id(self) -> int:
+        """Number of the last finished micro-batch; -1 before the first."""
+        return self._document["last_batch_id"]  # type: ignore[no-any-return]
+
+    @property
+    def end_offsets(self) -> Mapping[str, int]:
+        """The offset after the last record written, by partition (as text)."""
+        return self._document["end_offsets"]  # type: ignore[no-any-return]
+
+    def follow(self, generation: str, start_offsets: Mapping[int, int], position: Mapping[int, int]) -> None:
+        """Say which checkpoint is used; a new one begins its books at zero, whatever an earlier one had written.
+
+        Args:
+            generation: Name of the checkpoint.
+            start_offsets: The first offset it reads, by partition.
+            position: The offsets after its last committed micro-batch.
+        """
+        if self._document["generation"] != generation or not position:
+            start = {str(partition): offset for partition, offset in start_offsets.items()}
+            self._document |= dict.fromkeys(_TOTALS, 0)
+            self._document |= {
+                "generation": generation,
+                "start_offsets": start,
+                "end_offsets": dict(start),
+                "last_batch_id": -1,
+                "watermark": None,
+                "newest_record": _EPOCH,
+            }
+        self._save()
+
+    def lost(self, gaps: Iterable[Gap]) -> None:
+        """Book records that somebody accepted as lost, so that they are not looked for."""
+        for gap in gaps:
+            if self._document["end_offsets"].get(str(gap.partition), gap.next) < gap.next:
+                self._document["lost_records"] += gap.next - self._document["end_offsets"][str(gap.partition)]
+                self._document["end_offsets"][str(gap.partition)] = gap.next
+        self._save()
+
     def state(self, state: str, error: str | None = None) -> None:
         """Record that the application is `starting`, `running`, `stopped` or `failed`."""
         self._document |= {"state": state, "error": error}
@@ -82,7 +126,7 @@ class Heartbeat:
         """Record that a micro-batch is being written."""
         self._document["batch_started_at"] = datetime.now(UTC)
 
-    def batch_written(self, batch_id: int, counts: BatchCounts) -> None:
+    def batch_written(self, batch_id: int, counts: BatchCounts, open_sessions: int) -> None:
         """Record a written micro-batch; one that is repeated after a crash is not counted again."""
         now = datetime.now(UTC)
         started = self._document["batch_started_at"] or now
@@ -91,6 +135,8 @@ class Heartbeat:
         if batch_id > self._document["last_batch_id"]:
             self._document["accepted"] += counts.accepted
             self._document["dead_lettered"] += counts.dead_lettered
+            self._document["late_events"] += counts.late
+            self._document["end_offsets"] |= {str(number): offset for number, offset in counts.end_offsets.items()}
         self._document |= {
             "last_batch_id": batch_id,
             "last_batch_at": now,
@@ -99,6 +145,7 @@ class Heartbeat:
             "newest_record": max(counts.newest_record, self._document["newest_record"]),
             "input_rows": rows,
             "rows_per_second": round(rows / seconds, 1),
+            "open_sessions": open_sessions,
         }
         self._save()
 
@@ -116,15 +163,12 @@ class Heartbeat:
         if report["batchId"] <= self._measured_batch or "addBatch" not in report["durationMs"]:
             return
         self._measured_batch = report["batchId"]
-        for operator in report["stateOperators"]:
-            # Late events never get past the first operator, so only it knows them.
+        operators = report["stateOperators"]
+        self._document["state_rows"] = sum(operator["numRowsTotal"] for operator in operators)
+        self._document["state_bytes"] = sum(operator["memoryUsedBytes"] for operator in operators)
+        for operator in operators:
             if operator["operatorName"] == "dedupeWithinWatermark":
-                self._document["late_events"] += operator["numRowsDroppedByWatermark"]
                 self._document["duplicates"] += operator.get("customMetrics", {}).get("numDroppedDuplicateRows", 0)
-        for source in report["sources"]:
-            topics: dict[str, dict[str, int]] = json.loads(source["endOffset"] or "{}")
-            for offsets in topics.values():
-                self._document["end_offsets"] = offsets
         watermark = report.get("eventTime", {}).get("watermark")
         if watermark and not watermark.startswith("1970-01-01"):
             self._document["watermark"] = datetime.fromisoformat(watermark)

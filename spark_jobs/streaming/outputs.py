@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.streaming.cells import cells, distinct_events
+from spark_jobs.streaming.cells import LATENESS, SKETCH_LG_BUCKETS, cells, distinct_events
 from spark_jobs.streaming.enrich import with_product
 from spark_jobs.streaming.parse import parse
 
@@ -41,6 +41,23 @@ def outputs(records: DataFrame, products: DataFrame, partitions: int) -> DataFra
     return arrived.select(record.alias("record"), _null_like(changed).alias("cell")).unionByName(
         changed.select(_null_like(arrived).alias("record"), cell.alias("cell"))
     )
+
+
+def state_layout(plan: DataFrame, partitions: int, topic: str) -> dict[str, str]:
+    """Return what the state in a checkpoint depends on: state written under another layout cannot be read.
+
+    Args:
+        plan: What `outputs` returns.
+        partitions: Number of state partitions.
+        topic: The topic whose offsets the checkpoint holds.
+    """
+    return {
+        "topic": topic,
+        "state partitions": str(partitions),
+        "lateness": LATENESS,
+        "sketch size": str(SKETCH_LG_BUCKETS),
+        "cells": plan.select("cell.*").schema.simpleString(),
+    }
 
 
 def is_valid() -> Column:

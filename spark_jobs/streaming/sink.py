@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pymongo.database import Database
@@ -18,13 +17,14 @@ from pyspark.sql import functions as F
 
 from spark_jobs.config import Config
 from spark_jobs.mongo import Document, upsert
-from spark_jobs.session import insert_or_replace_collection, upsert_collection
+from spark_jobs.session import insert_or_replace_collection, merge_collection, upsert_collection
 from spark_jobs.streaming import funnel, windows
 from spark_jobs.streaming.cells import VISIT_PART
+from spark_jobs.streaming.counts import BatchCounts, count
 from spark_jobs.streaming.dimensions import Dimensions
 from spark_jobs.streaming.enrich import dead_letters, enriched
 from spark_jobs.streaming.outputs import cells_of, is_valid, records_of
-from spark_jobs.streaming.visits import OpenVisits
+from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +48,6 @@ _PART_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class BatchCounts:
-    """How many records a micro-batch brought, what became of them, and the newest Kafka timestamp among them."""
-
-    accepted: int
-    dead_lettered: int
-    newest_record: datetime
-
-
 class Sink:
     """Writes micro-batches of `outputs.outputs` to the streaming collections.
 
@@ -65,6 +56,9 @@ class Sink:
         db: The same database, for what is written from the driver.
         dimensions: Current product and user dimensions.
         open_visits: The visits that may still change, as they stand after the last finished batch.
+        generation: Name of the checkpoint, written into every derived document.
+        protected_until: Windows and visits up to here are left as they are: some of their events are no longer in
+            Kafka. None where all are.
         newest_record: The newest Kafka timestamp of all finished batches.
     """
 
@@ -74,6 +68,8 @@ class Sink:
         db: Database[Document],
         dimensions: Dimensions,
         open_visits: OpenVisits,
+        generation: str,
+        protected_until: datetime | None,
         newest_record: datetime,
     ) -> None:
         self._config = config
@@ -81,26 +77,36 @@ class Sink:
         self._dimensions = dimensions
         self.open_visits = open_visits
         self._spark = dimensions.products.sparkSession
+        self._generation = generation
+        self._protected_until = protected_until
         self._newest_record = newest_record
 
-    def write(self, batch: DataFrame, batch_id: int) -> BatchCounts:
-        """Write one micro-batch; returns when every collection has it."""
+    def write(self, batch: DataFrame, batch_id: int, late_until: datetime | None) -> BatchCounts:
+        """Write one micro-batch; returns when every collection has it.
+
+        Args:
+            batch: Rows of `outputs.outputs`.
+            batch_id: For the log.
+            late_until: The watermark that decides which of its events are late; None where none are.
+        """
         timer = _Timer()
         batch.persist()
         try:
             records, cells = records_of(batch), cells_of(batch)
-            counts = _count(records)
+            bounds = self._bounds(late_until)
+            counts = count(records, bounds)
             timer.lap("compute")
             if counts.accepted:
                 events = enriched(records.filter(is_valid()), self._dimensions.users)
                 self._write_new(events, "enriched_events")
                 timer.lap("events")
-                self._write_windows(cells.crossJoin(F.broadcast(self._known_until())))
+                self._write_windows(cells.crossJoin(F.broadcast(bounds)))
                 timer.lap("windows")
                 self._write_visits(cells)
                 timer.lap("visits")
             if counts.dead_lettered:
-                self._write_new(dead_letters(records.filter(~is_valid())), "dead_letter_events")
+                # What people add to a dead letter survives a batch that is repeated.
+                merge_collection(dead_letters(records.filter(~is_valid())), self._config, "dead_letter_events")
                 timer.lap("dead letters")
         finally:
             batch.unpersist()
@@ -116,12 +122,18 @@ class Sink:
             )
         return counts
 
-    def _known_until(self) -> DataFrame:
-        """Return `known_until`, the newest Kafka timestamp of earlier batches, as a frame of one row.
+    def _bounds(self, late_until: datetime | None) -> DataFrame:
+        """Return the moments a batch is compared with, as a frame of one row.
 
-        As a literal it would make Spark generate and compile the code of the writes anew in every batch.
+        As literals they would make Spark generate and compile the code of the writes anew in every batch.
+
+        Returns:
+            `known_until` (the newest Kafka timestamp of earlier batches), `late_until`, `protected_until`.
         """
-        return self._spark.createDataFrame([(self._newest_record,)], "known_until TIMESTAMP")
+        row = (self._newest_record, late_until, self._protected_until)
+        return self._spark.createDataFrame(
+            [row], "known_until TIMESTAMP, late_until TIMESTAMP, protected_until TIMESTAMP"
+        )
 
     def _write_new(self, documents: DataFrame, collection: str) -> None:
         """Write documents that are most likely new; a look at a few tells a batch or a file that is repeated."""
@@ -132,20 +144,32 @@ class Sink:
 
     def _write_windows(self, cells: DataFrame) -> None:
         """Write the changed windows; those that hold no event of an earlier batch are certainly new."""
+        cells = cells.filter(F.coalesce(F.col("window_start") > F.col("protected_until"), F.lit(True)))
         for shape in (windows.category_5m, windows.brand_10m, windows.category_1h):
-            documents = shape(cells.filter(F.col("first_arrival") > F.col("known_until")))
+            documents = self._stamped(shape(cells.filter(F.col("first_arrival") > F.col("known_until"))))
             self._write_new(documents, "event_aggregations")
-            known = shape(cells.filter(F.col("first_arrival") <= F.col("known_until")))
+            known = self._stamped(shape(cells.filter(F.col("first_arrival") <= F.col("known_until"))))
             upsert_collection(known, self._config, "event_aggregations")
+
+    def _stamped(self, documents: DataFrame) -> DataFrame:
+        return documents.withColumn("generation", F.lit(self._generation))
 
     def _write_visits(self, cells: DataFrame) -> None:
         parts = cells.filter(F.col("kind") == VISIT_PART).select(*_PART_COLUMNS)
         changes = self.open_visits.apply(_rows(parts))
         visits = self._db["user_session_analytics"]
-        upsert(self._db, "user_session_analytics", changes.upserts)
+        upsert(
+            self._db,
+            "user_session_analytics",
+            ({**visit, "generation": self._generation} for visit in changes.upserts if self._is_whole(visit)),
+        )
         if changes.deletes:
             visits.delete_many({"_id": {"$in": changes.deletes}})
         funnel.refresh(self._db, changes.starts)
+
+    def _is_whole(self, visit: Document) -> bool:
+        """Tell whether no event of the visit can be among those that are no longer in Kafka."""
+        return self._protected_until is None or visit["session_start"] > self._protected_until + VISIT_GAP
 
 
 class _Timer:
@@ -163,12 +187,6 @@ class _Timer:
 
     def __str__(self) -> str:
         return f"{self._last - self._started:.1f} s ({', '.join(self._laps)})"
-
-
-def _count(records: DataFrame) -> BatchCounts:
-    valid, newest = is_valid(), F.unix_millis(F.max("kafka_timestamp"))
-    row = records.select(F.count_if(valid), F.count_if(~valid), newest).collect()[0]
-    return BatchCounts(row[0], row[1], datetime.fromtimestamp((row[2] or 0) / 1000, UTC))
 
 
 def _rows(frame: DataFrame) -> Iterator[dict[str, Any]]:

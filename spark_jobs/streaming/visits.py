@@ -18,11 +18,22 @@ Document = dict[str, Any]
 
 VISIT_GAP = timedelta(minutes=30)
 MAX_NAMES = 100
+# A robot may visit for weeks and see the whole shop: beyond this its `unique_products_viewed` stands still, and the
+# oldest parts of its visit are kept as one. A document stays far below the 16 MB that MongoDB allows.
+MAX_PRODUCTS = 10_000
+MAX_PARTS = 24
 POWER_USER_EVENTS = 20
 ENGAGED_EVENTS = 10
 
 _SUMS = ("total_events", "view_count", "cart_count", "remove_from_cart_count", "purchase_count")
-_SETS = ("products", "brands", "categories")
+_VALUES = ("price_sum", "purchase_value")
+# What a part remembers of its cell's items, and at most how many.
+_SETS = {
+    "products": ("product_id", MAX_PRODUCTS),
+    "brands": ("brand", MAX_NAMES),
+    "categories": ("category_name", MAX_NAMES),
+}
+_PART_LENGTH = timedelta(minutes=30)
 
 
 def part(row: Mapping[str, Any]) -> Document:
@@ -40,10 +51,32 @@ def part(row: Mapping[str, Any]) -> Document:
         "price_sum": row["price_sum"],
         "purchase_value": row["purchase_value"],
         **{f"{name}_count": row[f"{name}_count"] for name in ("view", "cart", "remove_from_cart", "purchase")},
-        "products": sorted({item["product_id"] for item in items if item["product_id"] is not None}),
-        "brands": sorted({item["brand"] for item in items if item["brand"] is not None}),
-        "categories": sorted({item["category_name"] for item in items}),
+        **{
+            name: sorted({item[key] for item in items if item[key] is not None})[:limit]
+            for name, (key, limit) in _SETS.items()
+        },
     }
+
+
+def joined(parts: list[Document]) -> Document:
+    """Make one part of several, in order of time, that nothing can be added to any more."""
+    return {
+        "window_start": parts[0]["window_start"],
+        "first_event": parts[0]["first_event"],
+        "last_event": parts[-1]["last_event"],
+        **_sums(parts),
+        **{name: sum(one[name] for one in parts) for name in _VALUES},
+        **_sets(parts),
+    }
+
+
+def _sums(parts: list[Document]) -> dict[str, int]:
+    return {name: sum(one[name] for one in parts) for name in _SUMS}
+
+
+def _sets(parts: list[Document]) -> dict[str, list[Any]]:
+    # The smallest of the smallest are the smallest of all, so a limit on every part is one on the whole.
+    return {name: sorted({value for one in parts for value in one[name]})[:limit] for name, (_, limit) in _SETS.items()}
 
 
 def chains(parts: Iterable[Document]) -> list[list[Document]]:
@@ -59,8 +92,7 @@ def chains(parts: Iterable[Document]) -> list[list[Document]]:
 
 def document(user_id: int, user_session: str, parts: list[Document]) -> Document:
     """Build the document of `user_session_analytics` from the parts of one visit, in order of time."""
-    sums = {name: sum(one[name] for one in parts) for name in _SUMS}
-    sets = {name: sorted({value for one in parts for value in one[name]}) for name in _SETS}
+    sums, sets = _sums(parts), _sets(parts)
     start, end = parts[0]["first_event"], parts[-1]["last_event"]
     events, purchases = sums["total_events"], sums["purchase_count"]
     return {
@@ -72,8 +104,8 @@ def document(user_id: int, user_session: str, parts: list[Document]) -> Document
         "session_duration_minutes": (end - start) / timedelta(minutes=1),
         **sums,
         "unique_products_viewed": len(sets["products"]),
-        "categories_browsed": sets["categories"][:MAX_NAMES],
-        "brands_viewed": sets["brands"][:MAX_NAMES],
+        "categories_browsed": sets["categories"],
+        "brands_viewed": sets["brands"],
         "total_purchase_value": sum(one["purchase_value"] for one in parts),
         "avg_product_price": sum(one["price_sum"] for one in parts) / events,
         "has_view": sums["view_count"] > 0,
@@ -142,6 +174,15 @@ class _Session:
             seen.add(plain)
         return visits
 
+    def shorten(self, user_session: str, watermark: datetime) -> None:
+        """Join the parts of long visits that are closed for good."""
+        for visit in self.visits(user_session):
+            closed = [one for one in visit["parts"] if one["window_start"] + _PART_LENGTH <= watermark]
+            if len(visit["parts"]) > MAX_PARTS and len(closed) > 1:
+                for one in closed[1:]:
+                    del self.parts[visit["user_id"], one["window_start"]]
+                self.parts[visit["user_id"], closed[0]["window_start"]] = joined(closed)
+
 
 class OpenVisits:
     """The visits that may still change.
@@ -197,8 +238,10 @@ class OpenVisits:
         return changes
 
     def forget(self, watermark: datetime) -> None:
-        """Release the visits that no event newer than `watermark` can join."""
+        """Release the visits that no event newer than `watermark` can join; shorten those that go on and on."""
         for user_session, session in list(self._sessions.items()):
+            if len(session.parts) > MAX_PARTS:
+                session.shorten(user_session, watermark)
             if all(one["last_event"] + VISIT_GAP >= watermark for one in session.parts.values()):
                 continue
             for visit in session.visits(user_session):

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from spark_jobs.audit.compare import compare
-from spark_jobs.audit.enrich import enrich
-from spark_jobs.audit.recompute import recompute
 from spark_jobs.audit.validate import validate
-from spark_jobs.events.record import encoder, source_name
-from spark_jobs.events.source import rows
+from tests.oracle import assert_streaming_collections, decoded, records
 from tests.stack import RunningStack
 
 AS_OF = "2019-10-31T00:00:00Z"
-SKETCHED = ("unique_users", "unique_sessions")
 MODEL_COLLECTIONS = (
     "user_feature_engineering",
     "customer_segments",
@@ -27,37 +21,10 @@ MODEL_COLLECTIONS = (
 )
 
 
-def records(path: Path) -> list[bytes]:
-    """What the topic holds after one replay of the file, by row."""
-    encode = encoder(source_name(path))
-    return [encode(number, row)[1] for number, row in enumerate(rows(path), start=1)]
-
-
-def decoded(value: bytes) -> Any:
-    import json
-
-    try:
-        return json.loads(value)
-    except ValueError:
-        return None
-
-
 def replay(stack: RunningStack, path: Path) -> None:
     stack.run_dag("replay_events", {"file": str(path)})
     drained = stack.job("await_stream", "--timeout", "600")
     assert drained.returncode == 0, drained.stdout + drained.stderr
-
-
-def assert_streaming_collections(stack: RunningStack, path: Path) -> None:
-    events = [decoded(value) for value in records(path)]
-    accepted = [event for event in events if not validate(event)]
-    products = {one["_id"]: one for one in stack.db["products"].find()}
-    users = {one["_id"]: one for one in stack.db["users"].find()}
-    enriched = enrich(accepted, products, users)
-    expected = {"enriched_events": enriched, **recompute(enriched.values())}
-    for collection, documents in expected.items():
-        differences = compare(stack.db[collection].find(), documents, sketched=SKETCHED)
-        assert not differences, f"{collection}: {differences.summary()}"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +36,7 @@ def replayed(stack: RunningStack, month: Path) -> Path:
 
 
 def test_streaming_collections_equal_the_recomputation(stack: RunningStack, replayed: Path) -> None:
-    assert_streaming_collections(stack, replayed)
+    assert_streaming_collections(stack, records(replayed))
 
 
 def test_malformed_records_are_dead_letters_with_every_reason(stack: RunningStack, replayed: Path) -> None:
@@ -89,7 +56,7 @@ def test_no_record_is_unaccounted_for(stack: RunningStack, replayed: Path) -> No
 
 def test_replaying_the_file_again_changes_nothing(stack: RunningStack, replayed: Path) -> None:
     replay(stack, replayed)
-    assert_streaming_collections(stack, replayed)
+    assert_streaming_collections(stack, records(replayed))
     driver = stack.db["stream_health"].find_one({"_id": "driver"}) or {}
     assert sum(driver["end_offsets"].values()) == 2 * len(records(replayed))
     # Of a file's second replay everything was seen before, or is older than what has been seen.

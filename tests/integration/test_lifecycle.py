@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from tests.stack import RunningStack
+from tests.stack import RunningStack, wait_for
 
 
 def driver(stack: RunningStack) -> dict[str, Any]:
     return stack.db["stream_health"].find_one({"_id": "driver"}) or {}
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s"
-        time.sleep(0.2)
 
 
 def is_alive(pid: int) -> bool:

@@ -23,7 +23,10 @@ class StreamingLifecycleOperator(BaseOperator):
         action: What to do. Templated.
             `ensure`: launch it if absent, relaunch it if dead, stalled or outdated, leave a healthy one alone.
             `restart`: end it after its running micro-batch and launch it.
-            `stop`: end it; scheduled runs leave it stopped until somebody runs `ensure` or `restart` by hand.
+            `stop`: end it; scheduled runs leave it stopped until somebody runs one of the others by hand.
+            `rebuild`: end it, set its checkpoint aside, and launch it to read the whole topic again.
+        accept_data_loss: Whether to go on without records that expired in Kafka before they were read. Templated;
+            "True" means yes.
 
     Returns (XCom) the check as written to `stream_health`.
 
@@ -32,12 +35,13 @@ class StreamingLifecycleOperator(BaseOperator):
         AirflowException: A driver did not come up, or MongoDB or Kafka do not answer.
     """
 
-    template_fields: Sequence[str] = ("action",)
+    template_fields: Sequence[str] = ("action", "accept_data_loss")
     ui_color = "#d9e8f5"
 
-    def __init__(self, *, action: str = "ensure", **kwargs: Any) -> None:
+    def __init__(self, *, action: str = "ensure", accept_data_loss: str = "False", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.action = action
+        self.accept_data_loss = accept_data_loss
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the application and act."""
@@ -54,6 +58,11 @@ class StreamingLifecycleOperator(BaseOperator):
         try:
             with HealthStore(config) as store:
                 lifecycle = Lifecycle(config, store, KafkaLag(config), stream_runtime(config))
-                return lifecycle.run(action, by_hand=run.run_type == "manual", run_id=run.run_id)
+                return lifecycle.run(
+                    action,
+                    by_hand=run.run_type == "manual",
+                    run_id=run.run_id,
+                    accept_data_loss=self.accept_data_loss == "True",
+                )
         except (JobRuntimeError, StoreError, StreamError) as error:
             raise AirflowException(str(error)) from None

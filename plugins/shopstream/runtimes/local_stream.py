@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -55,7 +56,11 @@ class LocalStreamRuntime:
         return Driver(f"process {process.pid}", process.pid, datetime.fromtimestamp(process.create_time(), UTC))
 
     def launch(self, config_hash: str) -> Driver:
-        """Start a driver in a session of its own, so that it outlives the task; record it."""
+        """Start a driver in a session of its own, so that it outlives the task; record it.
+
+        A JVM that has outlived a killed driver is ended first: it could still be writing an older micro-batch.
+        """
+        self._end_leftovers()
         command = spark_command(self._config, JOB)
         environment = {**job_environment(self._config), "SHOPSTREAM_CONFIG_HASH": config_hash}
         try:
@@ -134,6 +139,18 @@ class LocalStreamRuntime:
             return [f"({self._log}: {error.strerror})"]
         return [redact(line) for line in text.rpartition("--- launched ")[2].splitlines()[1:][-lines:]] or ["(nothing)"]
 
+    def _end_leftovers(self) -> None:
+        """End what is left of the last driver's session, whose id is the driver's process id."""
+        try:
+            session = int(json.loads(self._record.read_text())["pid"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return
+        left = [process for process in psutil.process_iter() if _session(process) == session]
+        if left:
+            log.info("Ending what is left of the last driver: %s", ", ".join(str(process.pid) for process in left))
+            _end(left, 0)
+            psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
+
     def _recorded(self) -> psutil.Process | None:
         try:
             record = json.loads(self._record.read_text())
@@ -166,6 +183,13 @@ def _process(pid: int, created: float) -> psutil.Process | None:
         same = abs(process.create_time() - created) < SAME_START_SECONDS
         return process if same and _lives(process) else None
     except psutil.Error:
+        return None
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
         return None
 
 

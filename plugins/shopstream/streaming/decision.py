@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shopstream.streaming.health import Cure, Problem
@@ -16,6 +16,7 @@ class Action(StrEnum):
     ENSURE = "ensure"
     RESTART = "restart"
     STOP = "stop"
+    REBUILD = "rebuild"
 
 
 class Step(StrEnum):
@@ -27,6 +28,13 @@ class Step(StrEnum):
     RELAUNCH = "relaunch"
     STOP = "stop"
     LEAVE_STOPPED = "leave_stopped"
+    BACK_OFF = "back_off"
+
+
+# After so many launches in a row without a healthy moment between, the next ones are spaced out.
+LAUNCHES_AT_ONCE = 3
+FIRST_PAUSE = timedelta(minutes=10)
+LONGEST_PAUSE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,41 @@ class Wish:
     run_id: str = ""
 
 
-def decide(action: Action, *, by_hand: bool, wish: Wish, alive: bool, problems: Sequence[Problem]) -> Step:
+@dataclass(frozen=True)
+class Launches:
+    """The launches since the application was last found running.
+
+    Attributes:
+        in_a_row: How many there were.
+        last: When the last of them was made.
+    """
+
+    in_a_row: int = 0
+    last: datetime | None = None
+
+    @property
+    def pause_until(self) -> datetime | None:
+        """When the next launch may be made; None where it may be at once.
+
+        The pause doubles with every launch: 10, 20, 40, then 60 minutes.
+        """
+        if self.last is None or self.in_a_row < LAUNCHES_AT_ONCE:
+            return None
+        doublings = min(self.in_a_row - LAUNCHES_AT_ONCE, 10)
+        pause: timedelta = min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
+        return self.last + pause
+
+
+def decide(
+    action: Action,
+    *,
+    by_hand: bool,
+    wish: Wish,
+    alive: bool,
+    problems: Sequence[Problem],
+    launches: Launches,
+    now: datetime,
+) -> Step:
     """Choose the step.
 
     Args:
@@ -53,13 +95,22 @@ def decide(action: Action, *, by_hand: bool, wish: Wish, alive: bool, problems: 
         wish: What a person last asked for.
         alive: Whether a driver lives.
         problems: What `judge` found.
+        launches: What has been tried already. A person who asks for a launch gets it at once.
+        now: The moment of the check.
     """
     if action is Action.STOP:
         return Step.STOP if alive else Step.NOTHING
     if not wish.running and not by_hand:
         return Step.LEAVE_STOPPED
-    if action is Action.RESTART:
+    if action in (Action.RESTART, Action.REBUILD):
         return Step.RELAUNCH if alive else Step.LAUNCH
+    step = _cure(problems)
+    if step in (Step.LAUNCH, Step.RELAUNCH) and not by_hand and launches.pause_until and now < launches.pause_until:
+        return Step.BACK_OFF
+    return step
+
+
+def _cure(problems: Sequence[Problem]) -> Step:
     cures = {problem.cure for problem in problems}
     for cure, step in ((Cure.LAUNCH, Step.LAUNCH), (Cure.RELAUNCH, Step.RELAUNCH), (Cure.WAIT, Step.WAIT)):
         if cure in cures:

@@ -20,13 +20,18 @@ class Cure(StrEnum):
     NONE = "none"
 
 
+COUNTERS = ("accepted", "dead_lettered", "lost_records", "late_events", "duplicates")
+# Every record that was read is counted by one of these.
+_FATES = ("accepted", "dead_lettered", "lost_records")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One reason why the application is not healthy.
 
     Attributes:
         kind: Short name, stable: absent, dead, failed, ending, starting, not_started, heartbeat, query, batch, lag,
-            offsets, outdated.
+            offsets, books, outdated.
         message: What is wrong, with figures.
         cure: What helps.
     """
@@ -54,6 +59,9 @@ class Heartbeat:
         trigger_seconds: Interval between micro-batches; 1 until the driver says.
         end_offsets: Next offset to read, by partition; empty until known.
         queries: Name of each query, and whether it is active.
+        counters: Totals since the checkpoint began: accepted, dead_lettered, lost_records, late_events, duplicates;
+            empty until known.
+        records: Records read since the checkpoint began.
     """
 
     pid: int
@@ -69,10 +77,13 @@ class Heartbeat:
     trigger_seconds: float = 1.0
     end_offsets: Mapping[int, int] = field(default_factory=dict)
     queries: Mapping[str, bool] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    records: int = 0
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Heartbeat:
         """Read the document; fields that a starting driver does not know yet may be missing or null."""
+        first, last = document.get("start_offsets") or {}, document.get("end_offsets") or {}
         return cls(
             pid=int(document["pid"]),
             host=str(document.get("host") or ""),
@@ -85,8 +96,10 @@ class Heartbeat:
             last_batch_at=document.get("last_batch_at"),
             batch_seconds=float(document.get("batch_duration_ms") or 0) / 1000,
             trigger_seconds=float(document.get("trigger_seconds") or 1),
-            end_offsets={int(key): int(value) for key, value in (document.get("end_offsets") or {}).items()},
+            end_offsets={int(key): int(value) for key, value in last.items()},
             queries={str(query["name"]): bool(query["active"]) for query in document.get("queries") or ()},
+            counters={name: int(document[name]) for name in COUNTERS if document.get(name) is not None},
+            records=sum(offset - first.get(partition, 0) for partition, offset in last.items()),
         )
 
 
@@ -144,7 +157,12 @@ def judge(facts: Facts, limits: StreamLimits) -> list[Problem]:
         return [Problem("failed", f"the driver failed: {heartbeat.error or 'it did not say why'}", Cure.RELAUNCH)]
     if heartbeat.state == "stopped":
         return [Problem("ending", "the driver has stopped its queries but its process lives", Cure.RELAUNCH)]
-    found = [_stale(facts, heartbeat, limits), _no_batch(facts, heartbeat, limits), _outdated(facts, heartbeat)]
+    found = [
+        _stale(facts, heartbeat, limits),
+        _no_batch(facts, heartbeat, limits),
+        _outdated(facts, heartbeat),
+        _books(heartbeat),
+    ]
     return [*_dead_queries(heartbeat), *(problem for problem in found if problem), *_lag(facts.lag, limits)]
 
 
@@ -204,6 +222,17 @@ def _outdated(facts: Facts, heartbeat: Heartbeat) -> Problem | None:
     running, wanted = (heartbeat.config_hash or "none")[:12], facts.wanted_hash[:12]
     text = f"configuration or code has changed ({running} runs, {wanted} is wanted)"
     return Problem("outdated", text, Cure.RELAUNCH)
+
+
+def _books(heartbeat: Heartbeat) -> Problem | None:
+    """Find records that were read and went nowhere. Offsets and counters come from one write, so they always match."""
+    if not heartbeat.counters:
+        return None
+    counted = sum(heartbeat.counters.get(name, 0) for name in _FATES)
+    if counted == heartbeat.records:
+        return None
+    text = f"{heartbeat.records} records were read, but {counted} are accepted, dead-lettered or on record as lost"
+    return Problem("books", text, Cure.NONE)
 
 
 def _dead_queries(heartbeat: Heartbeat) -> list[Problem]:

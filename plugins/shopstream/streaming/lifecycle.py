@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from shopstream.config import Config
 from shopstream.runtimes.base import Driver, JobRuntimeError, StreamRuntime
-from shopstream.streaming.decision import Action, Step, Wish, decide
+from shopstream.streaming.decision import Action, Launches, Step, Wish, decide
 from shopstream.streaming.errors import LagError, StreamError
 from shopstream.streaming.fingerprint import config_hash
 from shopstream.streaming.health import Facts, Heartbeat, Lag, Problem, judge
@@ -33,6 +33,12 @@ class Store(Protocol):
     def write_wish(self, wish: Wish) -> None:
         """Remember what a person asks for."""
 
+    def launches(self) -> Launches:
+        """Return the launches since the application was last found running."""
+
+    def ask(self, request: str, run_id: str) -> None:
+        """Leave a person's request for the driver."""
+
     def write_check(self, checked_at: datetime, check: Mapping[str, Any]) -> None:
         """Write one check."""
 
@@ -54,13 +60,14 @@ class Lifecycle:
         self._runtime = runtime
         self._wanted_hash = config_hash()
 
-    def run(self, action: Action, *, by_hand: bool, run_id: str) -> dict[str, Any]:
+    def run(self, action: Action, *, by_hand: bool, run_id: str, accept_data_loss: bool = False) -> dict[str, Any]:
         """Check and act.
 
         Args:
             action: What the run was asked to do.
             by_hand: Whether a person triggered it.
             run_id: The run, for the record.
+            accept_data_loss: Whether a driver that is launched may go on without records that expired unread.
 
         Returns:
             The check as written to `stream_health`, dates as ISO text.
@@ -75,7 +82,19 @@ class Lifecycle:
         figures = _figures(driver, facts)
         _report(figures, problems)
         wish = self._renew_wish(action, by_hand, run_id, now)
-        step = decide(action, by_hand=by_hand, wish=wish, alive=driver is not None, problems=problems)
+        launches = self._store.launches()
+        step = decide(
+            action,
+            by_hand=by_hand,
+            wish=wish,
+            alive=driver is not None,
+            problems=problems,
+            launches=launches,
+            now=now,
+        )
+        for request, wanted in (("rebuild", action is Action.REBUILD), ("accept_data_loss", accept_data_loss)):
+            if wanted:
+                self._store.ask(request, run_id)
         check: dict[str, Any] = {
             "healthy": not problems and not kafka_error,
             "problems": [{"kind": p.kind, "message": p.message} for p in problems],
@@ -86,11 +105,14 @@ class Lifecycle:
         if kafka_error:
             check["problems"].append({"kind": "kafka", "message": kafka_error})
         try:
+            if step is Step.BACK_OFF:
+                raise self._crash_loop(launches, problems)
             check["outcome"] = self._act(step, driver, wish)
             if kafka_error and action is not Action.STOP:
                 raise StreamError(kafka_error)
         except (StreamError, JobRuntimeError) as error:
             check["outcome"] = str(error)
+            log.error("%s", error)
             raise
         finally:
             self._store.write_check(now, check)
@@ -142,6 +164,13 @@ class Lifecycle:
             return self._await_running(driver)
         return ended.strip() or "Nothing to do."
 
+    def _crash_loop(self, launches: Launches, problems: Sequence[Problem]) -> StreamError:
+        return self._failure(
+            f"crash loop: {launches.in_a_row} launches in a row have not lasted; the next one is made after "
+            f"{launches.pause_until:%H:%M:%S} UTC, or now by triggering streaming_lifecycle by hand. "
+            f"{problems[0].message}"
+        )
+
     def _await_running(self, driver: Driver) -> str:
         """Wait for the heartbeat of a starting driver to say `running`."""
         reported = 0.0
@@ -180,6 +209,7 @@ def _figures(driver: Driver | None, facts: Facts) -> dict[str, Any]:
             "last_batch_at": heartbeat.last_batch_at,
             "batch_seconds": heartbeat.batch_seconds,
             "trigger_seconds": heartbeat.trigger_seconds,
+            **heartbeat.counters,
         }
     if facts.lag:
         figures |= {"lag_events": facts.lag.events, "lag_seconds": round(facts.lag.seconds, 1)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from pymongo import MongoClient
@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from shopstream.config import Config
 from shopstream.joblog import redact
-from shopstream.streaming.decision import Wish
+from shopstream.streaming.decision import Launches, Step, Wish
 from shopstream.streaming.errors import StoreError
 from shopstream.streaming.health import Heartbeat
 
@@ -21,6 +21,9 @@ WAIT_MILLISECONDS = 10_000
 
 # One check every five minutes: some 8,600 documents, and no more however old the stream gets.
 KEEP_CHECKS = timedelta(days=30)
+
+_LAUNCHED = (Step.LAUNCH.value, Step.RELAUNCH.value)
+_LAUNCHES_READ = 50
 
 
 class HealthStore:
@@ -61,6 +64,30 @@ class HealthStore:
         document = {"_id": "wish", "kind": "wish", "running": wish.running, "since": wish.since, "run_id": wish.run_id}
         with _plain_errors():
             self._collection.replace_one({"_id": "wish"}, document, upsert=True)
+
+    def launches(self) -> Launches:
+        """Return the launches since the newest check that found the application running."""
+        count, last = 0, None
+        with _plain_errors():
+            checks = self._collection.find({"kind": "check"}, {"action": 1, "checked_at": 1})
+            for check in checks.sort("_id", -1).limit(_LAUNCHES_READ):
+                if check["action"] == Step.NOTHING.value:
+                    break
+                if check["action"] in _LAUNCHED:
+                    count, last = count + 1, last or check["checked_at"]
+        return Launches(count, last)
+
+    def ask(self, request: str, run_id: str) -> None:
+        """Leave a person's request for the driver, which takes it up when it starts.
+
+        Args:
+            request: `rebuild` (set the checkpoint aside, read the whole topic) or `accept_data_loss` (go on without
+                records that have expired).
+            run_id: The run in which it was made.
+        """
+        document = {"_id": request, "kind": "request", "at": datetime.now(UTC), "run_id": run_id}
+        with _plain_errors():
+            self._collection.replace_one({"_id": request}, document, upsert=True)
 
     def write_check(self, checked_at: datetime, check: Mapping[str, Any]) -> None:
         """Write one check, and drop those older than `KEEP_CHECKS`.

@@ -122,8 +122,11 @@ def test_dags_can_be_serialised(dag: DAG) -> None:
     ("dag_id", "defaults"),
     [
         ("seed_dimensions", {"file": None, "products_csv": None, "users_csv": None}),
-        ("replay_events", {"file": None, "rate": 0, "limit": 0, "shift_to_now": False}),
-        ("streaming_lifecycle", {"action": "ensure"}),
+        (
+            "replay_events",
+            {"source": "file", "file": None, "reason": None, "rate": 0, "limit": 0, "shift_to_now": False},
+        ),
+        ("streaming_lifecycle", {"action": "ensure", "accept_data_loss": False}),
         ("data_quality", {"collections": None, "limit": 0}),
         ("train_models", {"as_of": None}),
     ],
@@ -135,6 +138,8 @@ def test_params_and_their_defaults(dagbag: DagBag, dag_id: str, defaults: dict[s
 @pytest.mark.parametrize(
     ("dag_id", "bad"),
     [
+        ("replay_events", {"source": "elsewhere"}),
+        ("replay_events", {"reason": 7}),
         ("replay_events", {"rate": -1}),
         ("replay_events", {"limit": 1.5}),
         ("replay_events", {"shift_to_now": "yes"}),

@@ -27,7 +27,13 @@ def arguments(bag: DagBag, dag_id: str, task_id: str, dag_run: Any = None, **par
     dag = bag.dags[dag_id]
     task: Any = dag.task_dict[task_id]
     dag_run = dag_run or run()
-    context = {"dag_run": dag_run, "run_id": dag_run.run_id, "params": dag.params.dump() | params, "dag": dag}
+    context = {
+        "dag_run": dag_run,
+        "run_id": dag_run.run_id,
+        "params": dag.params.dump() | params,
+        "dag": dag,
+        "triggering_asset_events": {},
+    }
     rendered = task.render_template(task.arguments, context)
     return [argument for argument in rendered if argument]
 
@@ -89,6 +95,16 @@ def test_replay_events(dagbag: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:
     assert arguments(dagbag, *task) == ["--file=/data/default.csv.gz", "--rate=0", "--limit=0", name]
     rendered = arguments(dagbag, *task, file="/x.csv", rate=2.5, limit=10, shift_to_now=True)
     assert rendered == ["--file=/x.csv", "--rate=2.5", "--limit=10", "--shift-to-now", name]
+
+
+def test_replay_of_dead_letters_asks_for_no_file(dagbag: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOPSTREAM_EVENTS", raising=False)
+    task = ("replay_events", "replay_events")
+    name = "--run-id=manual__2019-11-01T12_00_00_00_00"
+    rendered = arguments(dagbag, *task, source="dead_letters", file="/x.csv")
+    assert rendered == ["--dead-letters", "--rate=0", "--limit=0", name]
+    rendered = arguments(dagbag, *task, source="dead_letters", reason="bad_price", rate=5, limit=3)
+    assert rendered == ["--dead-letters", "--reason=bad_price", "--rate=5", "--limit=3", name]
 
 
 def test_data_quality(dagbag: DagBag) -> None:

@@ -45,7 +45,7 @@ def test_nothing_is_stale() -> None:
             '"SHOPSTREAM_AIRFLOW_PORT", 8081',
             "configuration.md",
         ),
-        ("dags/streaming_lifecycle.py", '"*/5 * * * *"', '"*/7 * * * *"', "dags.md"),
+        ("plugins/shopstream/config.py", '"*/5 * * * *"', '"*/7 * * * *"', "dags.md"),
         ("dags/replay_events.py", 'description="Replays', 'description="Sends', "architecture.svg"),
         ("embedded/stack.py", "EVENT_PARTITIONS = 3", "EVENT_PARTITIONS = 6", "architecture.svg"),
     ],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from shopstream.streaming.decision import Wish
+from shopstream.streaming.decision import Launches, Step, Wish
 from shopstream.streaming.errors import LagError
 from shopstream.streaming.health import Heartbeat, Lag
 
@@ -20,6 +21,7 @@ class FileStore:
         self._heartbeat = folder / "heartbeat.json"
         self._wish = Wish(running=True)
         self.checks: list[Mapping[str, Any]] = []
+        self.requests: dict[str, str] = {}
 
     def heartbeat(self) -> Heartbeat | None:
         if not self._heartbeat.exists():
@@ -34,9 +36,18 @@ class FileStore:
     def write_wish(self, wish: Wish) -> None:
         self._wish = wish
 
+    def launches(self) -> Launches:
+        newest_first = reversed(self.checks)
+        launches = takewhile(lambda one: one["action"] != Step.NOTHING, newest_first)
+        made = [one["checked_at"] for one in launches if one["action"] in (Step.LAUNCH, Step.RELAUNCH)]
+        return Launches(len(made), made[0] if made else None)
+
+    def ask(self, request: str, run_id: str) -> None:
+        self.requests[request] = run_id
+
     def write_check(self, checked_at: datetime, check: Mapping[str, Any]) -> None:
         assert checked_at.tzinfo
-        self.checks.append(check)
+        self.checks.append({"checked_at": checked_at, **check})
 
 
 class FixedLag:

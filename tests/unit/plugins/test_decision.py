@@ -1,15 +1,27 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from shopstream.streaming.decision import Action, Step, Wish, decide
+from shopstream.streaming.decision import Action, Launches, Step, Wish, decide
 from shopstream.streaming.health import Cure, Problem
 
 RUN = Wish(running=True)
 STOPPED = Wish(running=False)
+NONE_YET = Launches()
+NOW = datetime(2019, 10, 1, 12, tzinfo=UTC)
 
 
-def decided(action: Action, cures: list[Cure], *, alive: bool = True, by_hand: bool = False, wish: Wish = RUN) -> Step:
+def decided(
+    action: Action,
+    cures: list[Cure],
+    *,
+    alive: bool = True,
+    by_hand: bool = False,
+    wish: Wish = RUN,
+    launches: Launches = NONE_YET,
+) -> Step:
     problems = [Problem("kind", "message", cure) for cure in cures]
-    return decide(action, by_hand=by_hand, wish=wish, alive=alive, problems=problems)
+    return decide(action, by_hand=by_hand, wish=wish, alive=alive, problems=problems, launches=launches, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -40,5 +52,26 @@ def test_ensure_by_hand_overrides_an_earlier_stop() -> None:
 def test_restart_and_stop() -> None:
     assert decided(Action.RESTART, [], by_hand=True) is Step.RELAUNCH
     assert decided(Action.RESTART, [Cure.LAUNCH], alive=False, by_hand=True) is Step.LAUNCH
+    assert decided(Action.REBUILD, [], by_hand=True) is Step.RELAUNCH
     assert decided(Action.STOP, [], by_hand=True, wish=STOPPED) is Step.STOP
     assert decided(Action.STOP, [Cure.LAUNCH], alive=False, by_hand=True, wish=STOPPED) is Step.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("in_a_row", "minutes_ago", "step"),
+    [
+        (2, 0, Step.LAUNCH),
+        (3, 9, Step.BACK_OFF),
+        (3, 10, Step.LAUNCH),
+        (4, 19, Step.BACK_OFF),
+        (4, 20, Step.LAUNCH),
+        (5, 39, Step.BACK_OFF),
+        (50, 59, Step.BACK_OFF),
+        (50, 60, Step.LAUNCH),
+    ],
+)
+def test_launches_that_do_not_last_are_spaced_out(in_a_row: int, minutes_ago: int, step: Step) -> None:
+    launches = Launches(in_a_row, NOW - timedelta(minutes=minutes_ago))
+    assert decided(Action.ENSURE, [Cure.LAUNCH], alive=False, launches=launches) is step
+    assert decided(Action.ENSURE, [Cure.LAUNCH], alive=False, launches=launches, by_hand=True) is Step.LAUNCH
+    assert decided(Action.ENSURE, [], launches=launches) is Step.NOTHING

@@ -56,6 +56,14 @@ CASES = {
     ),
     "starting": (facts(started=120, state="starting"), [("starting", Cure.WAIT, "120 s")]),
     "starting for too long": (facts(started=121, state="starting"), [("not_started", Cure.RELAUNCH, "limit 120 s")]),
+    "every record accounted for": (
+        facts(records=10, counters={"accepted": 6, "dead_lettered": 3, "lost_records": 1, "late_events": 6}),
+        [],
+    ),
+    "a record went nowhere": (
+        facts(records=10, counters={"accepted": 6, "dead_lettered": 3}),
+        [("books", Cure.NONE, "10 records were read, but 9 are")],
+    ),
     "failed, and its process lingers": (facts(state="failed", error="x"), [("failed", Cure.RELAUNCH, "x")]),
     "stopped, and its process lingers": (facts(state="stopped"), [("ending", Cure.RELAUNCH, "lives")]),
     "heartbeat at its limit": (facts(updated_at=ago(60)), []),
@@ -130,11 +138,15 @@ def test_a_heartbeat_as_the_driver_writes_it() -> None:
         "last_batch_at": ago(2),
         "batch_duration_ms": 1000,
         "trigger_seconds": 2,
+        "start_offsets": {"0": 4},
         "end_offsets": {"0": 10},
+        "accepted": 5,
+        "dead_lettered": 1,
         "queries": [{"name": "customer_events", "active": True}],
         "watermark": None,
     }
-    assert Heartbeat.from_document(document) == HEARTBEAT
+    counters = {"accepted": 5, "dead_lettered": 1}
+    assert Heartbeat.from_document(document) == replace(HEARTBEAT, counters=counters, records=6)
 
 
 def test_the_first_heartbeat_of_a_starting_driver() -> None:

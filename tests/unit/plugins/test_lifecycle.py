@@ -198,6 +198,27 @@ def test_a_driver_that_does_not_come_up_fails_the_run_with_its_last_words(
     assert stream.run()["healthy"]
 
 
+def test_a_crash_loop_is_spaced_out_and_fails_loudly_with_the_last_words(stream: Stream) -> None:
+    stream.behave("refuse")
+    for _ in range(3):
+        with pytest.raises(StreamError, match="ended while starting"):
+            stream.run()
+    for _ in range(2):
+        with pytest.raises(StreamError, match=r"crash loop: 3 launches in a row.*\n.*\n.*\n.*TRIGGER_SECONDS"):
+            stream.run()
+    assert [check["action"] for check in stream.store.checks] == ["launch"] * 3 + ["back_off"] * 2
+    stream.behave("")
+    assert stream.run(by_hand=True)["action"] == "launch"
+    assert stream.run()["healthy"]
+
+
+def test_requests_of_a_person_are_left_for_the_driver(stream: Stream) -> None:
+    stream.run()
+    assert stream.store.requests == {}
+    assert stream.run(Action.REBUILD, by_hand=True)["action"] == "relaunch"
+    assert stream.store.requests == {"rebuild": "by-hand"}
+
+
 def test_a_driver_that_starts_slowly_is_waited_for_and_then_replaced(stream: Stream) -> None:
     stream.behave("slow")
     stream.limit(start_seconds=1)

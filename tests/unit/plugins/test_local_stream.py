@@ -142,6 +142,19 @@ def test_a_child_that_the_driver_leaves_behind_is_ended(
     until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
+def test_what_a_killed_driver_leaves_behind_is_ended_before_the_next_one_starts(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "behaviour").write_text("child")
+    runtime = LocalStreamRuntime(config)
+    killed = runtime.launch("f")
+    until(lambda: running(tmp_path))
+    child = psutil.Process(int((tmp_path / "child").read_text()))
+    psutil.Process(killed.pid).kill()
+    assert runtime.wait(killed, PATIENCE)
+    assert child.is_running()
+    LocalStreamRuntime(config).launch("f")
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
 def test_a_process_that_has_the_recorded_id_by_chance_is_not_the_driver(config: Config) -> None:
     runtime = LocalStreamRuntime(config)
     record = config.data_dir / "stream" / "driver.json"

@@ -9,6 +9,9 @@ from shopstream.operators.streaming import StreamingLifecycleOperator
 from shopstream.streaming.decision import Action
 from shopstream.streaming.errors import StreamError
 
+# Action, by hand, run, accept data loss.
+Call = tuple[Action, bool, str, bool]
+
 
 class StoreStandIn:
     """Stands in for the connection to MongoDB, which these tests never use."""
@@ -28,15 +31,15 @@ def context(run_type: str) -> Any:
 
 
 @pytest.fixture
-def calls(environment: pytest.MonkeyPatch) -> list[tuple[Action, bool, str]]:
-    made: list[tuple[Action, bool, str]] = []
+def calls(environment: pytest.MonkeyPatch) -> list[Call]:
+    made: list[Call] = []
 
     class LifecycleStandIn:
         def __init__(self, *_: Any) -> None:
             pass
 
-        def run(self, action: Action, *, by_hand: bool, run_id: str) -> dict[str, Any]:
-            made.append((action, by_hand, run_id))
+        def run(self, action: Action, *, by_hand: bool, run_id: str, accept_data_loss: bool) -> dict[str, Any]:
+            made.append((action, by_hand, run_id, accept_data_loss))
             if action is Action.RESTART:
                 raise StreamError("the driver ended while starting")
             return {"healthy": True}
@@ -49,12 +52,18 @@ def calls(environment: pytest.MonkeyPatch) -> list[tuple[Action, bool, str]]:
 @pytest.mark.parametrize(
     ("run_type", "by_hand"), [("scheduled", False), ("manual", True), ("asset_triggered", False), ("backfill", False)]
 )
-def test_only_a_manual_run_is_by_hand(calls: list[tuple[Action, bool, str]], run_type: str, by_hand: bool) -> None:
+def test_only_a_manual_run_is_by_hand(calls: list[Call], run_type: str, by_hand: bool) -> None:
     assert StreamingLifecycleOperator(task_id="t").execute(context(run_type)) == {"healthy": True}
-    assert calls == [(Action.ENSURE, by_hand, f"{run_type}__1")]
+    assert calls == [(Action.ENSURE, by_hand, f"{run_type}__1", False)]
 
 
-def test_a_failure_may_be_retried(calls: list[tuple[Action, bool, str]]) -> None:
+@pytest.mark.parametrize(("rendered", "accepted"), [("True", True), ("False", False)])
+def test_data_loss_is_accepted_only_where_the_form_says_so(calls: list[Call], rendered: str, accepted: bool) -> None:
+    StreamingLifecycleOperator(task_id="t", accept_data_loss=rendered).execute(context("manual"))
+    assert calls == [(Action.ENSURE, True, "manual__1", accepted)]
+
+
+def test_a_failure_may_be_retried(calls: list[Call]) -> None:
     with pytest.raises(AirflowException, match="ended while starting") as caught:
         StreamingLifecycleOperator(task_id="t", action="restart").execute(context("manual"))
     assert type(caught.value) is AirflowException

@@ -2,9 +2,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException
 
-from shopstream.templates import as_of, events_file, safe_id
+from shopstream.assets import DIMENSIONS, MODELS
+from shopstream.templates import as_of, collections_to_check, events_file, safe_id
 
 NOON = datetime(2019, 11, 1, 12, tzinfo=UTC)
 
@@ -59,3 +61,19 @@ def test_the_events_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_safe_ids_hold_no_special_characters() -> None:
     assert safe_id("manual__2025-01-31T12:00:00+00:00") == "manual__2025-01-31T12_00_00_00_00"
+
+
+@pytest.mark.parametrize(
+    ("given", "triggering", "option"),
+    [
+        (None, [], ""),
+        ([], [MODELS], ""),
+        (None, [DIMENSIONS], "--collections=products,users"),
+        (None, [DIMENSIONS, MODELS], ""),
+        (["users", "customer_segments"], [DIMENSIONS], "--collections=users,customer_segments"),
+    ],
+)
+def test_new_dimensions_alone_have_only_themselves_checked(
+    given: list[str] | None, triggering: list[Asset], option: str
+) -> None:
+    assert collections_to_check(given, triggering) == option

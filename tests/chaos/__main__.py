@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import lzma
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,8 @@ def main() -> int:
     )
     parser.add_argument("--events", type=_positive, default=6000, help="events per round (default: %(default)s)")
     args = parser.parse_args()
+    # Ended from outside, it still takes its platform down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="shopstream-chaos-") as folder:
         variables = {"SHOPSTREAM_MONGODB_SYNC_ON_COMMIT": "1", "SHOPSTREAM_LIFECYCLE_CRON": "* * * * *"}

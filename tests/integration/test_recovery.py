@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
+from spark_jobs.events.source import COLUMNS
 from spark_jobs.streaming.dimension_versions import publish
 from tests.oracle import assert_streaming_collections
 from tests.stack import RunningStack, running_stack, wait_for
@@ -23,8 +24,11 @@ START = datetime(2019, 10, 1, 10, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[RunningStack]:
-    with running_stack() as running:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    events = tmp_path_factory.mktemp("shop") / "events.csv"
+    row = ["2019-09-01 00:00:00 UTC", "view", "999", "7", "toys.robot", "acme", "5.00", "999", "s"]
+    events.write_text(f"{','.join(COLUMNS)}\n{','.join(row)}\n")
+    with running_stack({"SHOPSTREAM_EVENTS": str(events)}) as running:
         yield running
 
 
@@ -85,6 +89,13 @@ def send_and_drain(stack: RunningStack, events: list[Any]) -> None:
     produce(stack, events)
     SENT.extend(events)
     drain(stack)
+
+
+def test_dimensions_of_a_new_events_file_are_seeded_unasked(shop: RunningStack) -> None:
+    wait_for(lambda: shop.db["users"].find_one({"user_id": 999}) is not None, 120, "the file's user is known")
+    assert (shop.db["products"].find_one({"product_id": 999}) or {})["category_name"] == "toys"
+    # A second `up`, by the fixture, has found the file known.
+    assert len(shop.api.runs("seed_dimensions")) == 1
 
 
 def test_events_out_of_order_within_ten_minutes_are_all_counted(shop: RunningStack) -> None:

@@ -14,6 +14,7 @@ PRODUCT_FIELDS = ("product_name", "subcategory")
 USER_FIELDS = ("country", "city", "age_group", "gender", "user_segment")
 PRICE_CATEGORIES = ((20.0, "Budget"), (100.0, "Mid-Range"), (500.0, "Premium"))  # each below its limit
 HIGHEST_PRICE_CATEGORY = "Luxury"
+LONGEST_EVENT_ID = 128
 SUNDAY, SATURDAY = 1, 7
 
 
@@ -91,7 +92,7 @@ def _document(
         "price": price,
         "price_category": price_category(price),
         "user_id": user_id,
-        "user_session": record["user_session"],
+        "user_session": _text(record["user_session"]),
         "event_hour": at.hour,
         "event_day_of_week": day_of_week,
         "is_weekend": day_of_week in (SATURDAY, SUNDAY),
@@ -101,9 +102,9 @@ def _document(
 
 
 def _document_id(record: Mapping[str, Any]) -> str:
-    """`event_id`, else `topic-partition-offset`."""
+    """`event_id`, else (also where it is longer than any id) `topic-partition-offset`."""
     given = _text(record.get("event_id"))
-    if given is not None:
+    if given is not None and len(given) <= LONGEST_EVENT_ID:
         return given
     position = [record.get(field) for field in ("kafka_topic", "kafka_partition", "kafka_offset")]
     if None in position:
@@ -112,5 +113,8 @@ def _document_id(record: Mapping[str, Any]) -> str:
 
 
 def _text(value: object) -> str | None:
-    """Text, with everything that counts as missing (null, empty, not text) as None."""
-    return value if isinstance(value, str) and value else None
+    """Text, with everything that counts as missing (null, empty, not text) as None.
+
+    Half of a surrogate pair, which JSON can express and no encoding can, is stored as a question mark.
+    """
+    return value.encode(errors="replace").decode() if isinstance(value, str) and value else None

@@ -1,9 +1,11 @@
 """Is a record of the topic `customer_events` valid, and how are its fields read?
 
 Types are those of JSON. Integers and prices may also come as decimal text, as they do in the CSV files; text may not
-come as a number. The parsers raise ValueError for whatever they cannot read.
+come as a number. Spaces around numbers in text and around times are ignored, elsewhere they are part of the text. The
+parsers raise ValueError for whatever they cannot read.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -16,16 +18,40 @@ EVENT_TYPES = ("view", "cart", "remove_from_cart", "purchase")
 LARGEST_ID = 2**63 - 1
 LONGEST_SESSION = 128
 FUTURE_ALLOWANCE = timedelta(days=1)
+EARLIEST = datetime(
+    1970, 1, 1, tzinfo=UTC
+)  # exclusive: it stands for "no time", and no stream's clock begins before it
+LONGEST_NUMBER = 1000  # characters; RFC 8259 lets a reader set such limits
+LARGEST_OFFSET = timedelta(hours=18)
 
-# "2019-10-01 00:00:00 UTC", or the extended form of ISO 8601: seconds, up to nine decimals, a zone (without one, UTC).
+# "2019-10-01 00:00:00 UTC", or the extended form of ISO 8601: to the minute, the second or up to nine decimals of it,
+# and a zone (without one, UTC).
 _EVENT_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
-    r"( UTC|Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r" *([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?)"
+    r"(?: ?(?:UTC|Z|([+-])([0-9]{2})(?::?([0-5][0-9]))?))? *"
 )
-_DIGITS = re.compile(r"[0-9]{1,19}")
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DIGITS = re.compile(r" *(\+?[0-9]{1,19}) *")
+_DECIMAL = re.compile(r" *([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) *")
 
 Parsed = TypeVar("Parsed")
+Number = TypeVar("Number", int, float)
+
+
+def read_record(value: bytes | None) -> object:
+    """Return the JSON value that a Kafka record holds; None (never valid) where it holds none.
+
+    JSON is meant as RFC 8259 defines it: one value in UTF-8 without byte order mark, and neither NaN nor Infinity. Of a
+    name that is repeated within an object, the last value counts. Numbers longer than `LONGEST_NUMBER` and arrays or
+    objects nested some hundred times are refused.
+    """
+    try:
+        text = (value or b"").decode()
+        parsed: object = json.loads(
+            text, parse_int=_bounded(int), parse_float=_bounded(float), parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        return None
+    return parsed
 
 
 def validate(record: object, *, ingested_at: datetime | None = None) -> list[str]:
@@ -57,22 +83,32 @@ def validate(record: object, *, ingested_at: datetime | None = None) -> list[str
 
 
 def parse_event_time(value: object) -> datetime:
-    """Read `2019-10-01 00:00:00 UTC` or ISO 8601 as a datetime in UTC, cut to milliseconds as it will be stored."""
+    """Read `2019-10-01 00:00:00 UTC` or ISO 8601 as a datetime in UTC, cut to milliseconds as it will be stored.
+
+    What lies beyond the year 9999 in UTC becomes the last moment of that year.
+    """
     match = _EVENT_TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"not an event time: {value!r}")
-    date, time, zone = match.groups()
+    date, time, sign, hours, minutes = match.groups()
+    local = datetime.fromisoformat(f"{date}T{time}").replace(tzinfo=UTC)
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    if offset > LARGEST_OFFSET:
+        raise ValueError(f"no place on earth is so far from UTC: {value!r}")
     try:
-        parsed = as_utc(datetime.fromisoformat(f"{date}T{time}{'Z' if zone in (None, ' UTC') else zone}"))
-    except OverflowError as error:
-        raise ValueError(f"out of the calendar's range: {value!r}") from error
-    return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
+        parsed = local + offset if sign == "-" else local - offset
+    except OverflowError:
+        parsed = datetime.max.replace(tzinfo=UTC) if sign == "-" else datetime.min.replace(tzinfo=UTC)
+    parsed = parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
+    if parsed <= EARLIEST:
+        raise ValueError(f"before there were events: {value!r}")
+    return parsed
 
 
 def parse_id(value: object) -> int:
     """Read a positive 64-bit integer from an integer or its decimal text."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
+    if isinstance(value, str) and (match := _DIGITS.fullmatch(value)):
+        value = int(match[1])
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_ID:
         return value
     raise ValueError(f"not a positive 64-bit integer: {value!r}")
@@ -80,8 +116,8 @@ def parse_id(value: object) -> int:
 
 def parse_price(value: object) -> float:
     """Read a finite number of at least 0 from a number or its decimal text."""
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = float(value)
+    if isinstance(value, str) and (match := _DECIMAL.fullmatch(value)):
+        value = float(match[1])
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             price = float(value)
@@ -98,3 +134,19 @@ def _attempt(parse: Callable[[object], Parsed], value: object) -> Parsed | None:
         return parse(value)
     except ValueError:
         return None
+
+
+def _bounded(convert: Callable[[str], Number]) -> Callable[[str], Number]:
+    """Return `convert`, refusing numbers that are too long to be read."""
+
+    def bounded(text: str) -> Number:
+        if len(text) > LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(text)} characters")
+        return convert(text)
+
+    return bounded
+
+
+def _refuse_constant(name: str) -> object:
+    """Refuse NaN, Infinity and -Infinity, which Python reads and JSON does not know."""
+    raise ValueError(f"{name} is no JSON")

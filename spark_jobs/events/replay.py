@@ -11,6 +11,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
+from kafka.partitioner.default import DefaultPartitioner
 from pymongo.database import Database
 
 from spark_jobs.config import Config
@@ -22,6 +23,33 @@ log = logging.getLogger(__name__)
 PROGRESS_COLLECTION = "replay_progress"
 _REPORT_SECONDS = 5.0
 _PACE_SECONDS = 0.1
+_KNOWN_KEYS = 100_000
+
+
+class SessionPartitioner(DefaultPartitioner):  # type: ignore[misc]
+    """Kafka's own choice of partition, remembered per key: computing it takes a tenth of the time of sending."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes], int] = {}
+
+    def partition(
+        self,
+        topic: str,
+        key: object,
+        serialized_key: bytes | None,
+        value: object,
+        serialized_value: object,
+        cluster: Any,
+    ) -> int:
+        """Return the partition of a record; records of one session follow each other closely."""
+        if serialized_key is None:
+            return int(super().partition(topic, key, serialized_key, value, serialized_value, cluster))
+        place = (topic, serialized_key)
+        if place not in self._known:
+            if len(self._known) >= _KNOWN_KEYS:
+                self._known.clear()
+            self._known[place] = super().partition(topic, key, serialized_key, value, serialized_value, cluster)
+        return self._known[place]
 
 
 def producer(config: Config) -> KafkaProducer:
@@ -39,6 +67,7 @@ def producer(config: Config) -> KafkaProducer:
             linger_ms=30,
             batch_size=256 * 1024,
             max_block_ms=30_000,
+            partitioner=SessionPartitioner(),
         )
         if not client.partitions_for(config.topic):
             raise JobError(f"the Kafka topic {config.topic} does not exist (`make up` creates it)")

@@ -24,6 +24,7 @@ class BatchCounts:
         late: Accepted records behind the watermark, which no window or visit counts.
         newest_record: The newest Kafka timestamp among all records.
         end_offsets: The offset after the last record, by partition.
+        sample: `_id`s of a few accepted records.
     """
 
     accepted: int
@@ -31,16 +32,19 @@ class BatchCounts:
     late: int
     newest_record: datetime
     end_offsets: Mapping[int, int]
+    sample: list[str]
 
 
-def count(records: DataFrame, bounds: DataFrame) -> BatchCounts:
+def count(records: DataFrame, late_until: datetime | None) -> BatchCounts:
     """Count parsed records.
 
     Args:
         records: `parse.parse`'s columns; `reasons`, `event_timestamp`, `kafka_timestamp`, `kafka_partition` and
             `kafka_offset` are used.
-        bounds: One row with `late_until`, the watermark that decides which events are late, or null.
+        late_until: The watermark that decides which events are late; None where none are.
     """
+    # As a literal it would make Spark generate and compile the code anew in every batch.
+    bounds = records.sparkSession.createDataFrame([(late_until,)], "late_until TIMESTAMP")
     valid = is_valid()
     late = valid & (F.col("event_timestamp") <= F.col("late_until"))
     rows = (
@@ -52,6 +56,8 @@ def count(records: DataFrame, bounds: DataFrame) -> BatchCounts:
             F.count_if(F.coalesce(late, F.lit(False))).alias("late"),
             F.unix_millis(F.max("kafka_timestamp")).alias("newest"),
             F.max("kafka_offset").alias("last_offset"),
+            F.min(F.when(valid, F.col("_id"))).alias("least"),
+            F.max(F.when(valid, F.col("_id"))).alias("greatest"),
         )
         .collect()
     )
@@ -61,4 +67,5 @@ def count(records: DataFrame, bounds: DataFrame) -> BatchCounts:
         late=sum(row["late"] for row in rows),
         newest_record=max((datetime.fromtimestamp(row["newest"] / 1000, UTC) for row in rows), default=_EPOCH),
         end_offsets={row["kafka_partition"]: row["last_offset"] + 1 for row in rows},
+        sample=[row[name] for row in rows for name in ("least", "greatest") if row[name]],
     )

@@ -18,6 +18,21 @@ from spark_jobs.streaming.parse import parse
 PARSE_ONCE_RULES = (
     "org.apache.spark.sql.catalyst.optimizer.ColumnPruning",
     "org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
+    "org.apache.spark.sql.catalyst.optimizer.PushPredicateThroughNonJoin",
+)
+
+# What the cells are made of. Without those rules nothing else would drop the rest, and it would be shuffled along.
+_EVENT_COLUMNS = (
+    "_id",
+    "event_timestamp",
+    "event_type",
+    "category_code",
+    "brand",
+    "price",
+    "user_id",
+    "user_session",
+    "product_id",
+    "kafka_timestamp",
 )
 
 
@@ -36,7 +51,8 @@ def outputs(records: DataFrame, products: DataFrame, partitions: int) -> DataFra
     # The shuffle that finding repeated events needs anyway, moved before the fork.
     parsed = parse(records).repartition(partitions, "_id")
     arrived = with_product(parsed, products)
-    changed = cells(with_product(distinct_events(parsed.filter(is_valid())), products))
+    valid = parsed.filter(is_valid()).select(*_EVENT_COLUMNS)
+    changed = cells(with_product(distinct_events(valid), products))
     record, cell = F.struct(*arrived.columns), F.struct(*changed.columns)
     return arrived.select(record.alias("record"), _null_like(changed).alias("cell")).unionByName(
         changed.select(_null_like(arrived).alias("record"), cell.alias("cell"))

@@ -8,15 +8,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pymongo.database import Database
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from spark_jobs.config import Config
-from spark_jobs.mongo import Document, upsert
+from spark_jobs.mongo import Document, replace, upsert
 from spark_jobs.session import insert_or_replace_collection, merge_collection, upsert_collection
 from spark_jobs.streaming import funnel, windows
 from spark_jobs.streaming.cells import VISIT_PART
@@ -28,7 +30,7 @@ from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
 
 log = logging.getLogger(__name__)
 
-_SAMPLE = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The columns a visit is made of; the rest of a cell stays in the JVM.
 _PART_COLUMNS = (
@@ -93,17 +95,18 @@ class Sink:
         batch.persist()
         try:
             records, cells = records_of(batch), cells_of(batch)
-            bounds = self._bounds(late_until)
-            counts = count(records, bounds)
+            counts = count(records, late_until)
             timer.lap("compute")
             if counts.accepted:
-                events = enriched(records.filter(is_valid()), self._dimensions.users)
-                self._write_new(events, "enriched_events")
-                timer.lap("events")
-                self._write_windows(cells.crossJoin(F.broadcast(bounds)))
-                timer.lap("windows")
-                self._write_visits(cells)
-                timer.lap("visits")
+                changed = windows.fetch(cells)
+                timer.lap("fetch")
+                # The document store works on both at once; neither needs the other.
+                with ThreadPoolExecutor(1) as beside:
+                    written = beside.submit(self._write_cells, changed)
+                    self._write_events(enriched(records.filter(is_valid()), self._dimensions.users), counts.sample)
+                    timer.lap("events")
+                    written.result()
+                timer.lap("windows and visits")
             if counts.dead_lettered:
                 # What people add to a dead letter survives a batch that is repeated.
                 merge_collection(dead_letters(records.filter(~is_valid())), self._config, "dead_letter_events")
@@ -122,40 +125,29 @@ class Sink:
             )
         return counts
 
-    def _bounds(self, late_until: datetime | None) -> DataFrame:
-        """Return the moments a batch is compared with, as a frame of one row.
-
-        As literals they would make Spark generate and compile the code of the writes anew in every batch.
-
-        Returns:
-            `known_until` (the newest Kafka timestamp of earlier batches), `late_until`, `protected_until`.
-        """
-        row = (self._newest_record, late_until, self._protected_until)
-        return self._spark.createDataFrame(
-            [row], "known_until TIMESTAMP, late_until TIMESTAMP, protected_until TIMESTAMP"
-        )
-
-    def _write_new(self, documents: DataFrame, collection: str) -> None:
-        """Write documents that are most likely new; a look at a few tells a batch or a file that is repeated."""
-        sample = [row["_id"] for row in documents.select("_id").limit(_SAMPLE).collect()]
-        repeated = self._db[collection].find_one({"_id": {"$in": sample}}, {"_id": 1})
+    def _write_events(self, documents: DataFrame, sample: list[str]) -> None:
+        """Write events that are most likely new; a look at a few tells a batch or a file that is repeated."""
+        repeated = self._db["enriched_events"].find_one({"_id": {"$in": sample}}, {"_id": 1})
         write = upsert_collection if repeated else insert_or_replace_collection
-        write(documents, self._config, collection)
+        write(documents, self._config, "enriched_events")
 
-    def _write_windows(self, cells: DataFrame) -> None:
-        """Write the changed windows; those that hold no event of an earlier batch are certainly new."""
-        cells = cells.filter(F.coalesce(F.col("window_start") > F.col("protected_until"), F.lit(True)))
-        for shape in (windows.category_5m, windows.brand_10m, windows.category_1h):
-            documents = self._stamped(shape(cells.filter(F.col("first_arrival") > F.col("known_until"))))
-            self._write_new(documents, "event_aggregations")
-            known = self._stamped(shape(cells.filter(F.col("first_arrival") <= F.col("known_until"))))
-            upsert_collection(known, self._config, "event_aggregations")
+    def _write_cells(self, cells: pa.Table) -> None:
+        """Write the changed windows, visits and funnel."""
+        kinds = cells.column("kind")
+        for kind in windows.FIELDS:
+            self._write_windows(kind, cells.filter(pc.equal(kinds, kind)))
+        self._write_visits(cells.filter(pc.equal(kinds, VISIT_PART)).select(_PART_COLUMNS))
 
-    def _stamped(self, documents: DataFrame) -> DataFrame:
-        return documents.withColumn("generation", F.lit(self._generation))
+    def _write_windows(self, kind: str, cells: pa.Table) -> None:
+        """Write the changed windows of a kind; those that hold no event of an earlier batch are certainly new."""
+        if self._protected_until is not None:
+            cells = cells.filter(pc.greater(cells.column("window_start"), _microseconds(self._protected_until)))
+        known = pc.less_equal(cells.column("first_arrival"), _microseconds(self._newest_record))
+        new, changed = cells.filter(pc.invert(known)), cells.filter(known)
+        upsert(self._db, "event_aggregations", windows.documents(kind, new, self._generation))
+        replace(self._db, "event_aggregations", windows.documents(kind, changed, self._generation))
 
-    def _write_visits(self, cells: DataFrame) -> None:
-        parts = cells.filter(F.col("kind") == VISIT_PART).select(*_PART_COLUMNS)
+    def _write_visits(self, parts: pa.Table) -> None:
         changes = self.open_visits.apply(_rows(parts))
         visits = self._db["user_session_analytics"]
         upsert(
@@ -189,7 +181,14 @@ class _Timer:
         return f"{self._last - self._started:.1f} s ({', '.join(self._laps)})"
 
 
-def _rows(frame: DataFrame) -> Iterator[dict[str, Any]]:
-    """Bring rows to the driver as dicts; Arrow keeps dates time-zone-aware and is many times quicker than Row."""
-    for chunk in frame.toArrow().to_batches():
-        yield from chunk.to_pylist()
+def _rows(parts: pa.Table) -> Iterator[dict[str, Any]]:
+    """Turn fetched parts into dicts with time-zone-aware dates."""
+    columns = {name: parts.column(name).to_pylist() for name in parts.column_names}
+    for name in ("window_start", "first_event", "last_event"):
+        columns[name] = [windows.moment(value) for value in columns[name]]
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

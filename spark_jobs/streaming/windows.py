@@ -1,69 +1,124 @@
-"""Cells -> the documents of `event_aggregations`."""
+"""Cells -> the documents of `event_aggregations`.
+
+The cells of a micro-batch are few compared with its events, so the driver shapes and writes them itself, while Spark's
+tasks write the events.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.streaming.cells import BRAND_10M, CATEGORY_1H, CATEGORY_5M
+from spark_jobs.streaming.cells import BRAND_10M, CATEGORY_1H, CATEGORY_5M, VISIT_PART
+
+Document = dict[str, Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Field of the document -> column of a fetched cell, by kind. The first `_KEYS` fields are what the `_id` ends with.
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    CATEGORY_5M: {
+        "category_name": "name",
+        "event_type": "detail",
+        "event_count": "event_count",
+        "unique_users": "unique_users",
+        "unique_sessions": "unique_sessions",
+        "avg_price": "avg_price",
+        "total_revenue": "price_sum",
+        "min_price": "price_min",
+        "max_price": "price_max",
+        "price_stddev": "price_stddev",
+    },
+    BRAND_10M: {
+        "brand": "name",
+        "event_count": "event_count",
+        "unique_users": "unique_users",
+        "avg_price": "avg_price",
+    },
+    CATEGORY_1H: {
+        "category_name": "name",
+        "view_count": "view_count",
+        "cart_count": "cart_count",
+        "purchase_count": "purchase_count",
+        "view_revenue": "view_value",
+        "cart_revenue": "cart_value",
+        "purchase_revenue": "purchase_value",
+    },
+}
+_KEYS = {CATEGORY_5M: 2, BRAND_10M: 1, CATEGORY_1H: 1}
 
 
-def category_5m(cells: DataFrame) -> DataFrame:
-    """Return `event_aggregations` of kind `category_5m` from cells (see `cells.cells`)."""
-    return _of_kind(cells, CATEGORY_5M).select(
-        _id("name", "detail"),
-        *_WINDOW,
-        F.col("name").alias("category_name"),
-        F.col("detail").alias("event_type"),
+def fetch(cells: DataFrame) -> pa.Table:
+    """Bring the changed cells to the driver.
+
+    Args:
+        cells: Columns of `cells.cells`.
+
+    Returns:
+        One row per cell: the key, the sums, `unique_users` and `unique_sessions` instead of the sketches, `avg_price`,
+        `items` of visit parts. Times are microseconds since the epoch, which take a fraction of the time to convert.
+    """
+    return cells.select(
+        "kind",
+        "name",
+        "detail",
+        *(_microseconds(name) for name in ("window_start", "window_end", "first_event", "last_event", "first_arrival")),
         "event_count",
         F.hll_sketch_estimate("users").alias("unique_users"),
         F.hll_sketch_estimate("sessions").alias("unique_sessions"),
-        _average_price(),
-        F.col("price_sum").alias("total_revenue"),
-        F.col("price_min").alias("min_price"),
-        F.col("price_max").alias("max_price"),
+        (F.col("price_sum") / F.col("event_count")).alias("avg_price"),
+        "price_sum",
+        "price_min",
+        "price_max",
         "price_stddev",
-    )
-
-
-def brand_10m(cells: DataFrame) -> DataFrame:
-    """Return `event_aggregations` of kind `brand_10m` from cells (see `cells.cells`)."""
-    return _of_kind(cells, BRAND_10M).select(
-        _id("name"),
-        *_WINDOW,
-        F.col("name").alias("brand"),
-        "event_count",
-        F.hll_sketch_estimate("users").alias("unique_users"),
-        _average_price(),
-    )
-
-
-def category_1h(cells: DataFrame) -> DataFrame:
-    """Return `event_aggregations` of kind `category_1h` from cells (see `cells.cells`)."""
-    return _of_kind(cells, CATEGORY_1H).select(
-        _id("name"),
-        *_WINDOW,
-        F.col("name").alias("category_name"),
         "view_count",
         "cart_count",
+        "remove_from_cart_count",
         "purchase_count",
-        F.col("view_value").alias("view_revenue"),
-        F.col("cart_value").alias("cart_revenue"),
-        F.col("purchase_value").alias("purchase_revenue"),
-    )
+        "view_value",
+        "cart_value",
+        "purchase_value",
+        F.when(F.col("kind") == VISIT_PART, F.col("items")).alias("items"),
+    ).toArrow()
 
 
-_WINDOW = ("kind", "window_start", "window_end")
+def documents(kind: str, cells: pa.Table, generation: str) -> Iterator[Document]:
+    """Build the documents of one kind.
+
+    Args:
+        kind: A key of `FIELDS`.
+        cells: Fetched cells of that kind.
+        generation: Name of the checkpoint, written into every document.
+    """
+    fields, keys = FIELDS[kind], _KEYS[kind]
+    columns = [cells.column(column).to_pylist() for column in fields.values()]
+    starts, ends = (map(moment, cells.column(name).to_pylist()) for name in ("window_start", "window_end"))
+    for start, end, *values in zip(starts, ends, *columns, strict=True):
+        yield {
+            "_id": "|".join((kind, _iso(start), *values[:keys])),
+            "kind": kind,
+            "window_start": start,
+            "window_end": end,
+            **dict(zip(fields, values, strict=True)),
+            "generation": generation,
+        }
 
 
-def _of_kind(cells: DataFrame, kind: str) -> DataFrame:
-    return cells.filter(F.col("kind") == kind)
+@lru_cache(maxsize=10_000)
+def _iso(start: datetime) -> str:
+    return f"{start:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _id(*keys: str) -> Column:
-    start = F.date_format("window_start", "yyyy-MM-dd'T'HH:mm:ss'Z'")
-    return F.concat_ws("|", F.col("kind"), start, *keys).alias("_id")
+def moment(microseconds: int) -> datetime:
+    """Return the moment so many microseconds after the epoch, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _average_price() -> Column:
-    return (F.col("price_sum") / F.col("event_count")).alias("avg_price")
+def _microseconds(name: str) -> Column:
+    return F.unix_micros(name).alias(name)

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -62,9 +63,11 @@ def cell_rows(spark: SparkSession, sample: list[dict[str, Any]]) -> Any:
 
 
 def test_windows_are_those_of_the_recomputation(cell_rows: Any, expected: dict[str, dict[str, Any]]) -> None:
+    fetched = windows.fetch(cell_rows)
     actual: list[dict[str, Any]] = []
-    for shape in (windows.category_5m, windows.brand_10m, windows.category_1h):
-        actual += shape(cell_rows).toArrow().to_pylist()
+    for kind in windows.FIELDS:
+        actual += windows.documents(kind, fetched.filter(pc.equal(fetched.column("kind"), kind)), "a checkpoint")
+    assert {one["generation"] for one in actual} == {"a checkpoint"}
     assert not compare(actual, expected["event_aggregations"]), compare(
         actual, expected["event_aggregations"]
     ).summary()

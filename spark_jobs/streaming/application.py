@@ -203,12 +203,15 @@ class StreamingApplication:
         polls_per_refresh = max(1, round(self._config.dimension_refresh_seconds / _POLL_SECONDS))
         polls = 0
         origin, batches = start.origin, self._heartbeat.last_batch_id
-        while query.isActive:
+        while True:
             self._terminated.wait(_POLL_SECONDS)
             polls += 1
-            active, status = query.isActive, query.status
+            idle = not query.status["isTriggerActive"]
+            if not query.isActive:
+                # Whether that is the end is decided below; until then nobody has to act on it.
+                break
             try:
-                self._heartbeat.beat(QUERY_NAME, active, active and not status["isTriggerActive"], query.recentProgress)
+                self._heartbeat.beat(QUERY_NAME, idle, query.recentProgress)
                 origin = self._finish_rebuild(origin)
                 changed = polls % polls_per_refresh == 0 and dimension_versions.current(self._db) != dimensions.version
             except ConnectionFailure as error:
@@ -220,7 +223,7 @@ class StreamingApplication:
             past_loss = bool(start.lost) and self._heartbeat.last_batch_id > batches
             if self._terminated.is_set() or changed or past_loss:
                 self._pausing.set()
-            if self._pausing.is_set() and not status["isTriggerActive"]:
+            if self._pausing.is_set() and idle:
                 return
         failure = query.exception()
         if failure is not None and not self._pausing.is_set():

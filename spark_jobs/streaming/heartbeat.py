@@ -149,11 +149,11 @@ class Heartbeat:
         }
         self._save()
 
-    def beat(self, name: str, active: bool, idle: bool, progress: Iterable[Mapping[str, Any]]) -> None:
-        """Refresh the document from the query's own progress reports, oldest first."""
+    def beat(self, name: str, idle: bool, progress: Iterable[Mapping[str, Any]]) -> None:
+        """Refresh the document from the own progress reports, oldest first, of a query that is active."""
         for report in progress:
             self._measure(report)
-        self._document["queries"] = [{"name": name, "active": active}]
+        self._document["queries"] = [{"name": name, "active": True}]
         if idle:
             self._document["last_batch_at"] = datetime.now(UTC)
         self._save()

@@ -8,8 +8,8 @@ stream picks a changed dimension up by itself.
 
 ## Upstream
 An events file (the trigger form's, else `SHOPSTREAM_EVENTS`), CSV(.gz) or Parquet; optionally CSVs of products and
-users. Trigger it by hand, once per events file; `make up` does when SHOPSTREAM_EVENTS names a new one. It publishes the asset `shopstream_dimensions`, on which `data_quality`
-runs.
+users. Trigger it by hand, once per events file; `make up` does when `SHOPSTREAM_EVENTS` names a new one. It publishes
+the asset `shopstream_dimensions`, on which `data_quality` runs.
 
 ## Owner
 data-platform

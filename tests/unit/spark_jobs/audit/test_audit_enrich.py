@@ -135,13 +135,18 @@ def test_the_same_id_twice_is_one_document_the_later_one() -> None:
     assert document["price"] == 9.0
 
 
-@pytest.mark.parametrize("missing", [None, ""])
+@pytest.mark.parametrize("missing", [None, "", 5, {}, "x" * 129])
 def test_a_record_without_event_id_is_named_by_its_position(missing: object) -> None:
     position = {"kafka_topic": "customer_events", "kafka_partition": 2, "kafka_offset": 0}
     document = enriched(event_id=missing, **position)
-    assert (document["_id"], document["event_id"]) == ("customer_events-2-0", None)
+    assert document["_id"] == "customer_events-2-0"
     with pytest.raises(ValueError, match="neither event_id nor Kafka position"):
         enriched(event_id=missing)
+
+
+def test_half_a_surrogate_pair_is_stored_as_a_question_mark() -> None:
+    document = enriched(user_session="\ud800", brand="a\udc00b")
+    assert (document["user_session"], document["brand"]) == ("?", "a?b")
 
 
 def test_event_ids_are_named_uuids_of_source_and_row() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,17 +19,27 @@ def window_of(moment: datetime) -> datetime:
     return moment - (moment - _EPOCH) % WINDOW
 
 
-def refresh(db: Database[dict[str, Any]], session_starts: Iterable[datetime]) -> int:
+def refresh(
+    db: Database[dict[str, Any]], session_starts: Iterable[datetime], without: Collection[str] = frozenset()
+) -> int:
     """Compute the funnel anew for every window in which a changed visit starts (or started), and store it.
 
     The visits are read back from `user_session_analytics`, so a window's numbers never drift from its visits.
+
+    Args:
+        db: The platform's database.
+        session_starts: When they start, or started.
+        without: `_id`s of visits that are about to be removed. They are removed afterwards: after a crash in between
+            they still tell which window has to be computed anew.
 
     Returns:
         How many windows were written or removed.
     """
     windows = sorted({window_of(start) for start in session_starts})
     for first, last in _runs(windows):
-        found = {row["_id"]: row for row in db["user_session_analytics"].aggregate(_pipeline(first, last + WINDOW))}
+        found = {
+            row["_id"]: row for row in db["user_session_analytics"].aggregate(_pipeline(first, last + WINDOW, without))
+        }
         run = [window for window in windows if first <= window <= last]
         upsert(db, "conversion_funnel", (document(window, found[window]) for window in run if window in found))
         gone = [_id(window) for window in run if window not in found]
@@ -49,12 +59,12 @@ def _runs(windows: list[datetime], longest_gap: timedelta = timedelta(hours=1)) 
     return runs
 
 
-def _pipeline(start: datetime, end: datetime) -> list[dict[str, Any]]:
+def _pipeline(start: datetime, end: datetime, without: Collection[str]) -> list[dict[str, Any]]:
     def count(flag: str) -> dict[str, Any]:
         return {"$sum": {"$cond": [f"${flag}", 1, 0]}}
 
     return [
-        {"$match": {"session_start": {"$gte": start, "$lt": end}}},
+        {"$match": {"session_start": {"$gte": start, "$lt": end}, "_id": {"$nin": list(without)}}},
         {
             "$group": {
                 "_id": {"$dateTrunc": {"date": "$session_start", "unit": "minute", "binSize": 15}},

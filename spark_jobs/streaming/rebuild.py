@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from pymongo.database import Database
@@ -19,6 +20,8 @@ from spark_jobs.streaming.checkpoint import Origin
 from spark_jobs.streaming.visits import VISIT_GAP
 
 log = logging.getLogger(__name__)
+
+_CHUNK = 500
 
 
 def is_complete(origin: Origin, end_offsets: Mapping[str, int]) -> bool:
@@ -44,8 +47,11 @@ def remove_stale(db: Database[Document], origin: Origin) -> int:
         windows["window_start"] = {"$gt": protected}
         visits["session_start"] = {"$gt": protected + VISIT_GAP}
     removed = db["event_aggregations"].delete_many(windows).deleted_count
-    starts = [visit["session_start"] for visit in db["user_session_analytics"].find(visits, {"session_start": 1})]
-    removed += db["user_session_analytics"].delete_many(visits).deleted_count
-    funnel.refresh(db, starts)
+    stale = db["user_session_analytics"].find(visits, {"session_start": 1}).sort("session_start")
+    # The funnel first: a visit that is gone cannot tell any more which window it was counted in.
+    while chunk := list(islice(stale, _CHUNK)):
+        ids = [visit["_id"] for visit in chunk]
+        funnel.refresh(db, [visit["session_start"] for visit in chunk], without=ids)
+        removed += db["user_session_analytics"].delete_many({"_id": {"$in": ids}}).deleted_count
     log.info("the rebuild is complete; %d stale documents of the earlier checkpoint were removed", removed)
     return removed

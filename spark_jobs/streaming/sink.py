@@ -155,9 +155,9 @@ class Sink:
             "user_session_analytics",
             ({**visit, "generation": self._generation} for visit in changes.upserts if self._is_whole(visit)),
         )
+        funnel.refresh(self._db, changes.starts, without=changes.deletes)
         if changes.deletes:
             visits.delete_many({"_id": {"$in": changes.deletes}})
-        funnel.refresh(self._db, changes.starts)
 
     def _is_whole(self, visit: Document) -> bool:
         """Tell whether no event of the visit can be among those that are no longer in Kafka."""

@@ -18,6 +18,8 @@ from spark_jobs.streaming.parse import MAX_ID_LENGTH
 COLLECTION = "dead_letter_events"
 # Not re-submitted yet: the field is null or missing.
 OPEN: Document = {"resubmitted_at": None}
+# What may surround a JSON value.
+_BLANKS = " \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -106,20 +108,19 @@ def record(letter: Document) -> Record:
 
 
 def _json_object(text: str) -> tuple[dict[str, Any], int] | None:
-    """Return the object that a text begins with and where it ends, or None where the stream would not see one."""
-    start = len(text) - len(text.lstrip(" "))
-    if not text.startswith("{", start):
-        return None
+    """Return the object that a text is and where it ends, or None where the stream would not see one."""
     try:
-        fields, end = json.JSONDecoder().raw_decode(text, start)
+        fields = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return fields, end
+    return (fields, len(text.rstrip(_BLANKS))) if isinstance(fields, dict) else None
+
+
+def _refuse(constant: str) -> Any:
+    """Refuse NaN and Infinity, which Python reads and JSON does not know."""
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _is_identity(event_id: Any) -> bool:
     """Whether the stream would take it as an event's `_id`."""
-    if event_id is None:
-        return False
-    text = event_id if isinstance(event_id, str) else json.dumps(event_id)
-    return 0 < len(text.strip(" ")) <= MAX_ID_LENGTH
+    return isinstance(event_id, str) and 0 < len(event_id) <= MAX_ID_LENGTH

@@ -10,14 +10,14 @@ import argparse
 import logging
 import sys
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from spark_jobs.config import Config
 from spark_jobs.entry import run
 from spark_jobs.errors import JobError
-from spark_jobs.events.record import encoder, source_name
+from spark_jobs.events.prefetch import encoded
+from spark_jobs.events.record import source_name
 from spark_jobs.events.replay import Progress, producer, send, shift_to_now
 from spark_jobs.events.resubmission import open_letters, resubmit
 from spark_jobs.events.source import newest_event, rows
@@ -61,9 +61,7 @@ def replay_file(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     shift = timedelta(seconds=progress.shift_seconds or 0)
     if progress.rows:
         log.info("going on after row %d", progress.rows)
-    encode = encoder(source, shift)
-    numbered = islice(enumerate(rows(args.file), start=1), progress.rows, args.limit or None)
-    records = ((number, encode(number, row)) for number, row in numbered)
+    records = encoded(args.file, source, shift, progress.rows, args.limit or None)
     client = producer(config)
     try:
         sent = send(client, config.topic, records, progress.acknowledged, args.rate)

@@ -27,7 +27,17 @@ def count(reason: str, still_open: int = 1, raw: str = "{}") -> ReasonCount:
     return ReasonCount(reason, still_open, 2, NOON, NOON, (ID, raw))
 
 
-NO_OBJECTS = ["garbage", "", "[1]", '"{}"', "{broken: json", '\n{"price": 1}', "1e9999", "{" * 5000]
+NO_OBJECTS = [
+    "garbage",
+    "",
+    "[1]",
+    '"{}"',
+    "{broken: json",
+    '{"price": NaN}',
+    '{"price": 1} trailing',
+    "1e9999",
+    "{" * 5000,
+]
 
 
 @pytest.mark.parametrize("text", NO_OBJECTS)
@@ -48,16 +58,16 @@ def test_an_empty_object_gets_an_identity() -> None:
     assert record(letter("  { }")) == (b"", f'  {{ "event_id":"{ID}"}}'.encode())
 
 
-@pytest.mark.parametrize("event_id", ['"x"', "7", f'"{"x" * 128}"', f'"  {"x" * 128} "', '{"a":1}'])
+@pytest.mark.parametrize("event_id", ['"x"', '" "', f'"{"x" * 128}"'])
 def test_an_event_keeps_its_identity_and_every_character(event_id: str) -> None:
     text = '{"event_id": ' + event_id + ', "user_session": "s1", "price": "free"}'
     assert record(letter(text)) == (b"s1", text.encode())
 
 
 def test_all_else_stays_as_it_was_written() -> None:
-    text = '{"price": 1.10, "product_id": 123456789012345678901, "x": NaN, "brand": "\\u00e9é", "x": 2 } trailing'
+    text = '{"price": 1.10, "product_id": 123456789012345678901, "x": null, "brand": "\\u00e9é", "x": 2 }\n'
     value = record(letter(text))[1].decode()
-    assert value == text.replace(" } trailing", f' ,"event_id":"{ID}"}} trailing')
+    assert value == text.replace(" }\n", f' ,"event_id":"{ID}"}}\n')
 
 
 # JSON objects as senders may write them, by whether the event has an id of its own.
@@ -65,17 +75,16 @@ OBJECTS = {
     '{"user_session":"s1"}': False,
     '{"event_id":null,"user_session":"s1"}': False,
     '{"user_session":"s1","event_id":""}': False,
-    '{"user_session":"s1","event_id":" "}': False,
+    '{"user_session":"s1","event_id":" "}': True,
     '{"event_id":"' + "x" * 129 + '"}': False,
     '{"event_id":"x","event_id":null}': False,
     "  { }": False,
-    '{"price":NaN}': False,
+    '\n{"price":1}\t': False,
     '{"a":{"event_id":"inner"}}': False,
-    '{"price":1} trailing': False,
     '{"event_id":"x"}': True,
-    '{"event_id":7}': True,
-    '{"event_id":true}': True,
-    '{"event_id":" ' + "x" * 128 + ' "}': True,
+    '{"event_id":7}': False,
+    '{"event_id":true}': False,
+    '{"event_id":"' + "x" * 128 + '"}': True,
     '{"event_id":null,"event_id":"x"}': True,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
-from spark_jobs.audit.validate import validate
+from spark_jobs.audit.validate import read_record, validate
 from spark_jobs.events.record import encoder, source_name
 from spark_jobs.events.source import rows
 from tests.stack import RunningStack
@@ -24,14 +23,6 @@ def records(path: Path) -> list[bytes]:
     return [encode(number, row)[1] for number, row in enumerate(rows(path), start=1)]
 
 
-def decoded(value: bytes) -> Any:
-    """Return the JSON value of a record, or None where it is none."""
-    try:
-        return json.loads(value)
-    except ValueError:
-        return None
-
-
 def assert_streaming_collections(stack: RunningStack, records: Iterable[Any]) -> None:
     """Require that the streaming collections are exactly what follows from these records of the topic.
 
@@ -39,7 +30,7 @@ def assert_streaming_collections(stack: RunningStack, records: Iterable[Any]) ->
         stack: Where the collections and dimensions are.
         records: Values of records, as bytes or decoded.
     """
-    events = [decoded(one) if isinstance(one, bytes) else one for one in records]
+    events = [read_record(one) if isinstance(one, bytes) else one for one in records]
     accepted = [event for event in events if not validate(event)]
     products = {one["_id"]: one for one in stack.db["products"].find()}
     users = {one["_id"]: one for one in stack.db["users"].find()}

@@ -17,10 +17,10 @@ from pymongo.errors import PyMongoError
 from spark_jobs.audit.compare import Differences, compare
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
-from spark_jobs.audit.validate import validate
+from spark_jobs.audit.validate import read_record, validate
 from tests.chaos import faults
 from tests.chaos.visitors import block_start, write_events
-from tests.oracle import SKETCHED, decoded, records
+from tests.oracle import SKETCHED, records
 from tests.stack import RunningStack
 
 RATE = 300
@@ -128,7 +128,7 @@ class Chaos:
     def _verdict(self, files: Iterable[Path], since: dict[str, datetime]) -> Verdict:
         db = self._stack.db
         values = [value for path in files for value in records(path)]
-        events = [decoded(value) for value in values]
+        events = [read_record(value) for value in values]
         enriched = enrich([event for event in events if not validate(event)], {}, {})
         verdict = Verdict()
         for collection, documents in {"enriched_events": enriched, **recompute(enriched.values())}.items():

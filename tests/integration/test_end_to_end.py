@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.audit.validate import validate
-from tests.oracle import assert_streaming_collections, decoded, records
+from spark_jobs.audit.validate import read_record, validate
+from tests.oracle import assert_streaming_collections, records
 from tests.stack import RunningStack
 
 AS_OF = "2019-10-31T00:00:00Z"
@@ -41,7 +41,7 @@ def test_streaming_collections_equal_the_recomputation(stack: RunningStack, repl
 
 def test_malformed_records_are_dead_letters_with_every_reason(stack: RunningStack, replayed: Path) -> None:
     expected = sorted(
-        (value.decode(), sorted(reasons)) for value in records(replayed) if (reasons := validate(decoded(value)))
+        (value.decode(), sorted(reasons)) for value in records(replayed) if (reasons := validate(read_record(value)))
     )
     stored = sorted((one["raw"], sorted(one["reasons"])) for one in stack.db["dead_letter_events"].find())
     assert len(expected) > 50

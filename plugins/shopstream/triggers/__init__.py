@@ -1,0 +1,1 @@
+"""What the triggerer does while a task is deferred."""

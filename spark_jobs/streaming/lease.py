@@ -1,0 +1,150 @@
+"""The right to be the only streaming driver, on machines that share nothing but the document store.
+
+One document of `stream_lease` says who has it and until when, by the server's own clock. The holder renews it; whoever
+wants it waits until it is given back or has run out. A holder that was cut off from the server does not know whether
+somebody else has it by now, so it confirms that it has before it writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Self
+
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from spark_jobs.errors import JobError
+from spark_jobs.mongo import Document
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "stream_lease"
+LEASE_ID = "driver"
+
+# Renewals within one term: so many may fail before the lease runs out.
+RENEWALS = 5
+_POLL_SECONDS = 1.0
+
+# Status of a driver that ends itself because another one has taken over: a failure, to be looked at and restarted.
+EXIT_LOST = 75
+
+
+class LeaseLost(Exception):  # noqa: N818  (a state of affairs)
+    """Another driver has the lease."""
+
+
+class Lease:
+    """A lease, held from entering the context to leaving it.
+
+    Args:
+        db: The platform's database.
+        seconds: Length of a term: a driver that dies holds the next one up for as long.
+        patience: Longest time to wait for another holder's lease to end; two terms unless given.
+        on_lost: Called, from any thread, when another driver has the lease, which no living holder lets happen. Ends
+            this process at once unless given: whatever it still writes, its heartbeat too, is the other one's to write.
+    """
+
+    def __init__(
+        self,
+        db: Database[Document],
+        seconds: float,
+        patience: float | None = None,
+        on_lost: Callable[[], None] = lambda: os._exit(EXIT_LOST),
+    ) -> None:
+        self._collection = db[COLLECTION]
+        self._seconds = seconds
+        self._patience = 2 * seconds if patience is None else patience
+        self._on_lost = on_lost
+        self._owner = f"{socket.gethostname()}|{os.getpid()}|{uuid.uuid4().hex}"
+        self._valid_until = 0.0
+        self._leaving = threading.Event()
+        self._lock = threading.Lock()
+        self._renewer = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Take the lease.
+
+        Raises:
+            JobError: Another driver holds it and goes on renewing it.
+        """
+        deadline = time.monotonic() + self._patience
+        told = ""
+        while not self._take():
+            holder = str((self._collection.find_one({"_id": LEASE_ID}) or {}).get("owner", "nobody")).split("|")[0]
+            if time.monotonic() > deadline:
+                raise JobError(
+                    f"another streaming driver is running on {holder} (the streaming_lifecycle DAG stops it)"
+                )
+            if holder != told:
+                log.info("waiting for the lease that %s holds, at most %.0f s", holder, self._patience)
+                told = holder
+            time.sleep(min(_POLL_SECONDS, self._seconds / RENEWALS))
+        self._renewer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the lease back, so that the next driver need not wait."""
+        self._leaving.set()
+        self._renewer.join()
+        try:
+            self._collection.delete_one({"_id": LEASE_ID, "owner": self._owner})
+        except PyMongoError as error:
+            log.warning("the lease could not be given back, and runs out: %s", error)
+
+    def confirm(self) -> None:
+        """Make sure that this driver has the lease, before it writes.
+
+        Raises:
+            LeaseLost: Another driver has it; `on_lost` has been called.
+            PyMongoError: The server does not answer, and the lease may have run out.
+        """
+        if time.monotonic() >= self._valid_until and not self._renew():
+            self._on_lost()
+            raise LeaseLost(f"another streaming driver has the lease of {self._owner}")
+
+    def _take(self) -> bool:
+        """Take a lease that is free, or whose term is over."""
+        asked = time.monotonic()
+        # As numbers: the embedded server cannot compare a stored date with its clock's.
+        free = {"_id": LEASE_ID, "$expr": {"$lt": [{"$toLong": "$expires_at"}, {"$toLong": "$$NOW"}]}}
+        try:
+            self._collection.update_one(free, self._term(), upsert=True)
+        except DuplicateKeyError:  # it exists, and its term is not over
+            return False
+        self._valid_until = asked + self._seconds
+        return True
+
+    def _renew(self) -> bool:
+        """Begin a new term; False when another driver has begun one."""
+        with self._lock:
+            # Counted from the question: the answer may take long.
+            asked = time.monotonic()
+            result = self._collection.update_one({"_id": LEASE_ID, "owner": self._owner}, self._term())
+            if result.matched_count:
+                self._valid_until = asked + self._seconds
+                return True
+        # A lease that somebody deleted by hand is nobody's.
+        return self._collection.find_one({"_id": LEASE_ID}) is None and self._take()
+
+    def _term(self) -> list[dict[str, Any]]:
+        ends = {"$add": ["$$NOW", round(1000 * self._seconds)]}
+        return [{"$set": {"owner": self._owner, "expires_at": ends, "renewed_at": "$$NOW"}}]
+
+    def _keep(self) -> None:
+        """Renew until the end; go on through outages, in which nobody else can take the lease either."""
+        while not self._leaving.wait(self._seconds / RENEWALS):
+            try:
+                kept = self._renew()
+            except PyMongoError as error:
+                log.warning("the lease could not be renewed: %s", str(error).split(", Timeout:")[0])
+                continue
+            if not kept:
+                log.error("another streaming driver has the lease: ending at once")
+                self._on_lost()
+                return

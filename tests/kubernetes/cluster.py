@@ -137,12 +137,8 @@ def as_list(given: object) -> object:
 
 
 def missing() -> str | None:
-    """Why there can be no cluster on this machine; None when there can."""
-    if not KIT.is_file():
-        return f"no cluster kit at {KIT} (CLUSTER_KIT names its folder)"
-    if os.geteuid() != 0:
-        return "the cluster kit needs root"
-    return None
+    """Why this checkout has no cluster; None when it has the kit, which must then work."""
+    return None if KIT.is_file() else f"no cluster kit at {KIT} (CLUSTER_KIT names its folder)"
 
 
 @cache
@@ -154,6 +150,8 @@ def cluster_up() -> Cluster:
     """
     if reason := missing():
         raise ClusterError(reason)
+    if os.geteuid() != 0:
+        raise ClusterError("the cluster kit needs root")
     kit("install")
     return Cluster(Path(kit("up").strip().splitlines()[-1]))
 

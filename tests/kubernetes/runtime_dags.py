@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from shopstream.operators.pod_job import PodJobOperator
 from shopstream.operators.spark_job import SparkJobOperator
 
 FAULTS = json.loads(os.environ["TEST_FAULTS"])
@@ -19,7 +20,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULTS = {"retries": 1, "retry_delay": timedelta(seconds=1), "execution_timeout": timedelta(minutes=5)}
 
 
-class FaultyJobOperator(SparkJobOperator):  # type: ignore[misc]  # which class it is, the runtime says
+class FaultyJobOperator(PodJobOperator):
     """A job whose task sees another environment."""
 
     def __init__(self, *, environment: dict[str, str], **kwargs: Any) -> None:

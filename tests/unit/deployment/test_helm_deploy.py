@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from helm_files import REPOSITORY
 
 from deploy.apply import waiting
 from deploy.cluster import version_of
@@ -22,7 +23,6 @@ from deploy.objects import documents
 from deploy.parts import PARTS, chosen
 from deploy.rights import Right, needed
 from deploy.settings import Settings
-from tests.unit.deployment.helm_files import REPOSITORY
 
 
 def deploy(*arguments: str, path: str = "/nonexistent") -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,9 @@ import re
 import subprocess
 from typing import Any
 
+from helm_files import HELM, PART_OF, containers, named, objects, values, walk
+
 from deploy.credentials import MONGODB_MEMBERS, WANTED
-from tests.unit.deployment.helm_files import HELM, PART_OF, containers, named, objects, values, walk
 
 from shopstream.pods import spark_application  # isort: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.deployment.helm_files import named, objects, values
+from helm_files import named, objects, values
 
 RIGHTS = {
     "shopstream-airflow": {

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import pytest
+from helm_files import named, pod_specs, values
 
 from deploy.cluster import LARGEST_POD_MIB, NEEDED_CPU, NEEDED_MEMORY_MIB, cpus, mebibytes
-from tests.unit.deployment.helm_files import named, pod_specs, values
 
 # Found by the module path that helm_files completes.
 from shopstream.resources import DEFAULTS  # isort: skip

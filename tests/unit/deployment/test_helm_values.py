@@ -11,12 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-
-from deploy.credentials import WANTED
-from deploy.installed import CONFIG_KEYS, WORKLOADS
-from deploy.objects import SHARED_CLAIMS
-from deploy.parts import PARTS
-from tests.unit.deployment.helm_files import (
+from helm_files import (
     CHART_VALUES,
     HELM,
     OBJECT_FILES,
@@ -30,6 +25,11 @@ from tests.unit.deployment.helm_files import (
     values,
     walk,
 )
+
+from deploy.credentials import WANTED
+from deploy.installed import CONFIG_KEYS, WORKLOADS
+from deploy.objects import SHARED_CLAIMS
+from deploy.parts import PARTS
 
 from shopstream.pods import parts as pods  # isort: skip
 from shopstream.pods import spark_application  # isort: skip

@@ -15,12 +15,18 @@ _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "4",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # The embedded document store answers slowly to a flood of connections; one client per executor is plenty.
     "spark.mongodb.keep_alive_ms": "300000",
 }
 
+
+# In a cluster the driver serves its metrics beside its UI, which must show no password in the plans of queries.
+_CLUSTER_SETTINGS = {
+    "spark.ui.enabled": "true",
+    "spark.ui.killEnabled": "false",
+    "spark.sql.redaction.string.regex": r"(?i)mongodb(\+srv)?://[^\s@]*@|password=\S+",
+}
 
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
@@ -42,12 +48,14 @@ def spark_session(app_name: str, config: Config, settings: dict[str, str] | None
         A session with UTC time zone and the MongoDB and Kafka connectors on its class path.
     """
     java_options = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"]
+    local = config.spark_master.startswith("local")
     # On a cluster the manager sets the address.
-    if config.spark_master.startswith("local"):
+    if local:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         java_options.append(_LOCAL_JAVA_OPTIONS)
     builder = SparkSession.builder.appName(app_name).master(config.spark_master)
-    for key, value in {**_SETTINGS, **(settings or {})}.items():
+    place = {"spark.ui.enabled": "false"} if local else _CLUSTER_SETTINGS
+    for key, value in {**_SETTINGS, **place, **(settings or {})}.items():
         builder = builder.config(key, value)
     builder = builder.config("spark.driver.memory", config.spark_driver_memory)
     builder = builder.config("spark.driver.extraJavaOptions", " ".join(java_options))

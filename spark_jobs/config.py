@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from spark_jobs.errors import JobError
+from spark_jobs.kafka_login import KafkaLogin
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -30,6 +31,8 @@ class Config:
         max_offsets_per_trigger: Largest number of Kafka records in one micro-batch.
         state_partitions: Shuffle and state-store partitions of the stream; fixed for the life of a checkpoint.
         dimension_refresh_seconds: Longest time until the running stream picks up a changed dimension.
+        lease_seconds: Term of the lease that only one streaming driver has; a dead one's keeps the next one waiting.
+        kafka_login: What the brokers ask for.
     """
 
     mongodb_uri: str
@@ -44,6 +47,8 @@ class Config:
     max_offsets_per_trigger: int
     state_partitions: int
     dimension_refresh_seconds: int
+    lease_seconds: int
+    kafka_login: KafkaLogin
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
@@ -72,7 +77,20 @@ class Config:
             max_offsets_per_trigger=_positive(env, "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER", 50_000),
             state_partitions=_positive(env, "SHOPSTREAM_STATE_PARTITIONS", 2),
             dimension_refresh_seconds=_positive(env, "SHOPSTREAM_DIMENSION_REFRESH_SECONDS", 30),
+            lease_seconds=_positive(env, "SHOPSTREAM_STREAM_LEASE_SECONDS", 10),
+            kafka_login=_kafka_login(env),
         )
+
+
+def _kafka_login(env: Mapping[str, str]) -> KafkaLogin:
+    login = KafkaLogin(
+        env.get("SHOPSTREAM_KAFKA_USER", ""),
+        env.get("SHOPSTREAM_KAFKA_PASSWORD", ""),
+        env.get("SHOPSTREAM_KAFKA_CA", ""),
+    )
+    if problem := login.problem():
+        raise JobError(problem)
+    return login
 
 
 def _positive(env: Mapping[str, str], name: str, default: int) -> int:

@@ -39,6 +39,11 @@ MEANINGS = {
     "Kafka and MongoDB": {
         "KAFKA_BOOTSTRAP_SERVERS": "`host:port`, separated by commas, of brokers of your own; the embedded one is then "
         "not started. The embedded one's address follows `SHOPSTREAM_KAFKA_PORT`",
+        "SHOPSTREAM_KAFKA_USER": "User of brokers that ask for a login (SCRAM-SHA-512, over TLS). `make up` knows only "
+        "brokers without one",
+        "SHOPSTREAM_KAFKA_PASSWORD": "The user's password",
+        "SHOPSTREAM_KAFKA_CA": "Certificate of the authority that signed the brokers' own, as PEM text; unset for one "
+        "that the system trusts. Without a user it means TLS without a login",
         "SHOPSTREAM_TOPIC": "Topic of the click events, created if missing",
         "MONGODB_URI": "Connection string of a MongoDB server of your own; the embedded one is then not started. "
         "`make mongodb-uri` prints the one in use",
@@ -54,6 +59,8 @@ MEANINGS = {
         "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER": "Most records in a micro-batch",
         "SHOPSTREAM_STATE_PARTITIONS": "Partitions of the stream's state; fixed for the life of a checkpoint",
         "SHOPSTREAM_DIMENSION_REFRESH_SECONDS": "Longest time until the stream uses changed dimensions",
+        "SHOPSTREAM_STREAM_LEASE_SECONDS": "So long the right to write outlives a driver that died or cannot be "
+        "reached, and keeps the next one waiting; 30 in pods",
     },
     "When the stream counts as unhealthy": {
         "SHOPSTREAM_LIFECYCLE_CRON": "When `streaming_lifecycle` looks after the stream, as a cron expression",

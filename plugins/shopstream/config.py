@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from shopstream.kafka_login import KafkaLogin
 from shopstream.resources import Resources, ResourcesError, read_overrides
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -118,6 +119,7 @@ class Config:
         data_dir: Folder of everything jobs keep; the record of the running driver is below it.
         spark_python: Python interpreter of the Spark environment.
         stream: Health bounds of the streaming application.
+        kafka_login: What the brokers ask for.
         cluster: Settings of the kubernetes runtime; None in another one.
     """
 
@@ -130,6 +132,7 @@ class Config:
     data_dir: Path
     spark_python: Path
     stream: StreamLimits
+    kafka_login: KafkaLogin
     cluster: ClusterConfig | None = None
 
     @classmethod
@@ -165,6 +168,7 @@ class Config:
                 stop_seconds=_positive(env, "SHOPSTREAM_STREAM_STOP_SECONDS", StreamLimits.stop_seconds),
             ),
             cluster=ClusterConfig.from_env(env) if runtime == "kubernetes" else None,
+            kafka_login=_kafka_login(env),
         )
 
 
@@ -218,6 +222,17 @@ def _brokers(env: Mapping[str, str]) -> str:
         if not (host and port.isdecimal() and 0 < int(port) < 65536):
             raise ConfigError(f"KAFKA_BOOTSTRAP_SERVERS={text!r} is no comma-separated list of host:port")
     return text
+
+
+def _kafka_login(env: Mapping[str, str]) -> KafkaLogin:
+    login = KafkaLogin(
+        env.get("SHOPSTREAM_KAFKA_USER", ""),
+        env.get("SHOPSTREAM_KAFKA_PASSWORD", ""),
+        env.get("SHOPSTREAM_KAFKA_CA", ""),
+    )
+    if problem := login.problem():
+        raise ConfigError(problem)
+    return login
 
 
 def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:

@@ -98,13 +98,15 @@ def open_topic(config: Config) -> Iterator[Topic]:
             allow_auto_create_topics=False,
             enable_auto_commit=False,
             group_id=None,
+            **config.kafka_login.client_options(),
         )
         try:
             yield Topic(consumer, config.topic)
         finally:
             consumer.close()
     except (KafkaError, OSError, ValueError) as error:
-        raise KafkaUnreachable(f"no answer from Kafka at {config.kafka_bootstrap} ({error}): `make status`") from None
+        place = f"{config.kafka_bootstrap}{config.kafka_login.way}"
+        raise KafkaUnreachable(f"no answer from Kafka at {place} ({error}): `make status`") from None
 
 
 def _event_id(value: bytes | None) -> str | None:

@@ -14,6 +14,7 @@ from spark_jobs.entry import run
 from spark_jobs.mongo import database
 from spark_jobs.session import spark_session
 from spark_jobs.streaming.application import StreamingApplication, sole_driver
+from spark_jobs.streaming.lease import Lease
 from spark_jobs.streaming.outputs import PARSE_ONCE_RULES
 
 
@@ -22,7 +23,9 @@ def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     with sole_driver(config):
         db = database(config)
         spark = spark_session("shopstream-stream", config, _settings(config))
-        StreamingApplication(spark, config, db).run()
+        # Last, as everything before it takes a while: the lease of a driver that was killed runs out meanwhile.
+        with Lease(db, config.lease_seconds) as lease:
+            StreamingApplication(spark, config, db, lease).run()
         spark.stop()
     return {}
 

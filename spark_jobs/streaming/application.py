@@ -26,6 +26,7 @@ from spark_jobs.streaming import dimension_versions, rebuild
 from spark_jobs.streaming.checkpoint import Checkpoint, Origin
 from spark_jobs.streaming.dimensions import Dimensions
 from spark_jobs.streaming.heartbeat import Heartbeat
+from spark_jobs.streaming.lease import Lease
 from spark_jobs.streaming.outputs import outputs, state_layout
 from spark_jobs.streaming.sink import Sink
 from spark_jobs.streaming.startup import Start, prepare
@@ -77,12 +78,14 @@ class StreamingApplication:
         spark: The session.
         config: Settings.
         db: The platform's database.
+        lease: The right to write there, held.
     """
 
-    def __init__(self, spark: SparkSession, config: Config, db: Database[Document]) -> None:
+    def __init__(self, spark: SparkSession, config: Config, db: Database[Document], lease: Lease) -> None:
         self._spark = spark
         self._config = config
         self._db = db
+        self._lease = lease
         self._checkpoint = Checkpoint(config.data_dir / "checkpoints" / "stream")
         self._terminated = threading.Event()
         self._pausing = threading.Event()
@@ -170,6 +173,7 @@ class StreamingApplication:
             if self._pausing.is_set():
                 # Returning would commit the batch unwritten. It is repeated by the next query.
                 raise InterruptedError("the application is stopping")
+            self._lease.confirm()
             self._heartbeat.batch_started()
             if self._heartbeat.watermark:
                 sink.open_visits.forget(self._heartbeat.watermark)
@@ -191,6 +195,7 @@ class StreamingApplication:
         reader = (
             self._spark.readStream.format("kafka")
             .option("kafka.bootstrap.servers", self._config.kafka_bootstrap)
+            .options(**self._config.kafka_login.source_options())
             .option("subscribe", self._config.topic)
             .option("startingOffsets", "earliest")
             .option("failOnDataLoss", "false" if start and start.lost else "true")
@@ -212,6 +217,7 @@ class StreamingApplication:
                 # Whether that is the end is decided below; until then nobody has to act on it.
                 break
             try:
+                self._lease.confirm()
                 self._heartbeat.beat(QUERY_NAME, idle, query.recentProgress)
                 origin = self._finish_rebuild(origin)
                 changed = polls % polls_per_refresh == 0 and dimension_versions.current(self._db) != dimensions.version

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
 from spark_jobs.errors import JobError
-from spark_jobs.streaming.lease import COLLECTION, LEASE_ID, Lease, LeaseLost
+from spark_jobs.streaming import lease as module
+from spark_jobs.streaming.lease import LEASE_ID, Lease, LeaseLost
 from tests.stack import RunningStack, wait_for
 
 SECONDS = 1.0
+
+# Not the platform's own: a driver may be at work.
+COLLECTION = "stream_lease_test"
 
 Leases = Callable[..., Lease]
 
 
 @pytest.fixture
-def db(stack: RunningStack) -> Database[dict[str, Any]]:
+def db(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database[dict[str, Any]]]:
     """The store, without any lease."""
-    stack.db[COLLECTION].delete_many({})
-    return stack.db
+    monkeypatch.setattr(module, "COLLECTION", COLLECTION)
+    yield stack.db
+    stack.db.drop_collection(COLLECTION)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import os
 import signal
 import urllib.error
 import urllib.request
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,26 @@ def test_a_second_driver_is_refused(stack: RunningStack) -> None:
     second = stack.job("stream")
     assert second.returncode == 2
     assert second.stderr.strip().splitlines()[-1].startswith("error: another streaming driver is running")
+
+
+def test_a_second_driver_that_shares_only_the_document_store_is_refused(stack: RunningStack, tmp_path: Path) -> None:
+    stack.run_dag("streaming_lifecycle", {"action": "ensure"})
+    before = driver(stack)
+    elsewhere = {"SHOPSTREAM_DATA_DIR": str(tmp_path), "SHOPSTREAM_STREAM_LEASE_SECONDS": "1"}
+    second = replace(stack, exported={**stack.exported, **elsewhere}).job("stream")
+    assert second.returncode == 2
+    refusal = f"error: another streaming driver is running on {before['host']} "
+    assert second.stderr.strip().splitlines()[-1].startswith(refusal)
+    assert driver(stack)["pid"] == before["pid"], "it has written nothing"
+
+
+def test_a_driver_whose_right_somebody_else_has_ends_at_once(stack: RunningStack) -> None:
+    stack.run_dag("streaming_lifecycle", {"action": "ensure"})
+    before = driver(stack)["pid"]
+    stack.db["stream_lease"].update_one({}, {"$set": {"owner": "elsewhere|1|x"}})
+    wait_for(lambda: not is_alive(before), 10, "the driver is gone")
+    stack.run_dag("streaming_lifecycle", {"action": "ensure"})
+    assert driver(stack)["pid"] != before
 
 
 def test_stop_ends_the_driver_until_it_is_wanted_again(stack: RunningStack) -> None:

@@ -16,6 +16,7 @@ GROUP, VERSION, PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
 
 CONFIG_MAP = "shopstream-config"
 SECRET = "shopstream-secrets"  # noqa: S105  (its name, not its content)
+AUTHORITY = "shopstream-cluster-ca-cert"
 CLAIM = "shopstream-data"
 DATA_DIR = "/var/lib/shopstream"
 
@@ -71,13 +72,20 @@ def variables(values: dict[str, str], secret: bool = True) -> list[Manifest]:
 
     Args:
         values: Plain values by name.
-        secret: Whether the container gets the connection string of MongoDB, by reference.
+        secret: Whether the container gets what MongoDB and Kafka ask for, by reference.
     """
-    uri = {
-        "name": "MONGODB_URI",
-        "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "mongodb-uri"}},
-    }
-    return [*([uri] if secret else []), *({"name": name, "value": value} for name, value in values.items())]
+    secrets = [
+        _secret("MONGODB_URI", SECRET, "mongodb-uri"),
+        # A Kafka of your own may ask for neither.
+        _secret("SHOPSTREAM_KAFKA_PASSWORD", SECRET, "kafka-password", optional=True),
+        _secret("SHOPSTREAM_KAFKA_CA", AUTHORITY, "ca.crt", optional=True),
+    ]
+    return [*(secrets if secret else []), *({"name": name, "value": value} for name, value in values.items())]
+
+
+def _secret(variable: str, name: str, key: str, optional: bool = False) -> Manifest:
+    reference = {"name": name, "key": key, **({"optional": True} if optional else {})}
+    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
 
 
 def job_variables(resources: Resources, master: str) -> dict[str, str]:

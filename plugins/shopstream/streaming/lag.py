@@ -27,6 +27,7 @@ class KafkaLag:
 
     def __init__(self, config: Config) -> None:
         self._bootstrap = config.kafka_bootstrap
+        self._login = config.kafka_login
         self._topic = config.topic
 
     def measure(self, positions: Mapping[int, int]) -> Lag:
@@ -47,6 +48,7 @@ class KafkaLag:
                 # A check must not create the topic with the broker's default number of partitions.
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=WAIT_MILLISECONDS,
+                **self._login.client_options(),
             )
         except (KafkaError, OSError, ValueError) as error:
             raise self._failure(error) from None
@@ -95,4 +97,5 @@ class KafkaLag:
         return max(0.0, (now - min((stamp for stamp in low.values() if stamp), default=now)) / 1000)
 
     def _failure(self, error: Exception) -> LagError:
-        return LagError(f"Kafka at {self._bootstrap}: {type(error).__name__} {error} (is the stack up? `make status`)")
+        place = f"{self._bootstrap}{self._login.way}"
+        return LagError(f"Kafka at {place}: {type(error).__name__} {error} (is the stack up? `make status`)")

@@ -10,6 +10,7 @@ from typing import Any
 from helm_files import HELM, PART_OF, containers, named, objects, values, walk
 
 from deploy.credentials import MONGODB_MEMBERS, WANTED
+from tests import secure_kafka
 
 from shopstream.pods import spark_application  # isort: skip
 
@@ -130,3 +131,12 @@ def test_prometheus_finds_what_is_annotated() -> None:
     for found in pods_of.values():
         assert found["prometheus.io/scrape"] == "true"
         assert found["prometheus.io/port"].isdecimal()
+
+
+def test_the_tests_of_kafka_run_with_the_rights_of_the_platforms_user() -> None:
+    rules = named("KafkaUser", secure_kafka.USER)["spec"]["authorization"]["acls"]
+    rights = {
+        (rule["resource"]["type"], rule["resource"]["name"], rule["resource"]["patternType"]): rule["operations"]
+        for rule in rules
+    }
+    assert rights == secure_kafka.RIGHTS

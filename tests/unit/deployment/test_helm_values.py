@@ -157,7 +157,8 @@ def test_both_sides_of_the_code_accept_the_settings() -> None:
     assert all(isinstance(value, str) for value in data.values())
     assert set(CONFIG_KEYS) <= set(data)
     uri = "mongodb://shopstream:x@shopstream-mongodb-0.shopstream-mongodb:27017/shopstream?replicaSet=shopstream"
-    env = {**os.environ, **data, "MONGODB_URI": uri, "SHOPSTREAM_HOME": "/nonexistent"}
+    secrets = {"MONGODB_URI": uri, "SHOPSTREAM_KAFKA_PASSWORD": "x"}
+    env = {**os.environ, **data, **secrets, "SHOPSTREAM_HOME": "/nonexistent"}
     for module in ("shopstream.config", "spark_jobs.config"):
         code = f"import {module} as c; print(c.Config.from_env())"
         path = f"{REPOSITORY}:{REPOSITORY / 'plugins'}"

@@ -69,6 +69,9 @@ def test_secrets_come_by_reference_and_the_pods_own_settings_win() -> None:
     env = {variable["name"]: variable for variable in job["env"]}
     assert job["envFrom"] == [{"configMapRef": {"name": "shopstream-config"}}]
     assert env["MONGODB_URI"]["valueFrom"] == {"secretKeyRef": {"name": "shopstream-secrets", "key": "mongodb-uri"}}
+    assert env["SHOPSTREAM_KAFKA_CA"]["valueFrom"] == {
+        "secretKeyRef": {"name": "shopstream-cluster-ca-cert", "key": "ca.crt", "optional": True}
+    }
     assert env["SHOPSTREAM_DATA_DIR"]["value"] == "/var/lib/shopstream"
     assert env["SHOPSTREAM_SPARK_MASTER"]["value"] == "local[2]"
     assert env["SHOPSTREAM_SPARK_DRIVER_MEMORY"]["value"] == "2457m"

@@ -98,6 +98,9 @@ def test_only_the_driver_gets_the_secret_and_by_reference(application: dict[str,
         return {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
 
     assert env("driver")["MONGODB_URI"] == {"secretKeyRef": {"name": "shopstream-secrets", "key": "mongodb-uri"}}
+    assert env("driver")["SHOPSTREAM_KAFKA_PASSWORD"] == {
+        "secretKeyRef": {"name": "shopstream-secrets", "key": "kafka-password", "optional": True}
+    }
     assert env("driver")["SHOPSTREAM_CONFIG_HASH"] == "cafe"
     assert env("driver")["SHOPSTREAM_SPARK_MASTER"].startswith("k8s://")
     assert env("executor") == {"HOME": "/tmp"}

@@ -29,7 +29,7 @@ class Inputs:
     @classmethod
     def open(cls, name: str, config: Config) -> Inputs:
         """Start a session with the platform's settings and load the dimensions into its memory."""
-        spark = spark_session(name, config)
+        spark = spark_session(name, config, long_running=True)
         products = read_collection(spark, config, "products", schema=PRODUCT_SCHEMA).persist()
         users = read_collection(spark, config, "users", schema=USER_SCHEMA).persist()
         products.count()

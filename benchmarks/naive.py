@@ -20,7 +20,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from benchmarks.baselines import Inputs, run_until_told
 from spark_jobs.config import Config
 from spark_jobs.entry import run
-from spark_jobs.streaming.enrich import dead_letters, enriched, with_product
+from spark_jobs.streaming.enrich import enriched, with_product
 from spark_jobs.streaming.outputs import is_valid
 from spark_jobs.streaming.parse import parse
 
@@ -106,7 +106,9 @@ def _start(inputs: Inputs, name: str) -> StreamingQuery:
     if name == "enriched":
         rows = enriched(events, inputs.users)
     elif name == "dead_letters":
-        rows = dead_letters(records.filter(~is_valid()))
+        rows = records.filter(~is_valid()).select(
+            "_id", "raw", "reasons", "kafka_partition", "kafka_offset", "kafka_timestamp"
+        )
     else:
         shape = {one.__name__: one for one in (category_5m, brand_10m, category_1h, sessions, funnel)}[name]
         rows = shape(events).select("window.start", "window.end", "*").drop("window")

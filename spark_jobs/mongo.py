@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from pymongo import MongoClient, ReplaceOne
+from pymongo import MongoClient, ReplaceOne, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
 
@@ -43,6 +43,14 @@ def replace(db: Database[Document], collection: str, documents: Iterable[Mapping
     remaining = iter(documents)
     while bulk := list(islice(remaining, BULK_SIZE)):
         operations = [ReplaceOne({"_id": document["_id"]}, dict(document), upsert=True) for document in bulk]
+        db[collection].bulk_write(operations, ordered=False)
+
+
+def merge(db: Database[Document], collection: str, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Insert each document, or set its fields in the document that has its `_id`, which keeps what else is there."""
+    remaining = iter(documents)
+    while bulk := list(islice(remaining, BULK_SIZE)):
+        operations = [UpdateOne({"_id": document["_id"]}, {"$set": dict(document)}, upsert=True) for document in bulk]
         db[collection].bulk_write(operations, ordered=False)
 
 

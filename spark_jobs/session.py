@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.config import Config
@@ -31,18 +30,22 @@ _CLUSTER_SETTINGS = {
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
-# On a laptop's few cores the optimising compiler takes more CPU time than the jobs it compiles for: two thirds of all,
-# in the first minutes of the stream. A cluster's executors live long enough to earn it back.
-_LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# One collector thread is enough for a laptop's few cores.
+_LOCAL_JAVA_OPTIONS = "-XX:+UseSerialGC"
+# There, a job of half a minute ends before the optimising compiler has earned back the CPU time it takes.
+_SHORT_LIVED_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1"
 
 
-def spark_session(app_name: str, config: Config, settings: dict[str, str] | None = None) -> SparkSession:
+def spark_session(
+    app_name: str, config: Config, settings: dict[str, str] | None = None, long_running: bool = False
+) -> SparkSession:
     """Start (or get) the session.
 
     Args:
         app_name: Shown in logs and listings.
         config: Where MongoDB is, how much memory the driver gets, which jars to add.
         settings: Further Spark settings of this job; they win over the platform's.
+        long_running: Whether it runs for more than a minute or two, so that compiling its code to the full pays.
 
     Returns:
         A session with UTC time zone and the MongoDB and Kafka connectors on its class path.
@@ -53,6 +56,8 @@ def spark_session(app_name: str, config: Config, settings: dict[str, str] | None
     if local:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         java_options.append(_LOCAL_JAVA_OPTIONS)
+        if not long_running:
+            java_options.append(_SHORT_LIVED_JAVA_OPTIONS)
     builder = SparkSession.builder.appName(app_name).master(config.spark_master)
     place = {"spark.ui.enabled": "false"} if local else _CLUSTER_SETTINGS
     for key, value in {**_SETTINGS, **place, **(settings or {})}.items():
@@ -90,46 +95,6 @@ def read_collection(
     if schema:
         reader = reader.schema(schema)
     return reader.load()
-
-
-def upsert_collection(frame: DataFrame, config: Config, collection: str) -> None:
-    """Replace or insert every row of `frame` by its `_id` column; safe to repeat."""
-    _write(frame, config, collection, "replace")
-
-
-def merge_collection(frame: DataFrame, config: Config, collection: str) -> None:
-    """Insert every row of `frame` by its `_id` column, or set its fields in the document that has it."""
-    _write(frame, config, collection, "update")
-
-
-def insert_or_replace_collection(frame: DataFrame, config: Config, collection: str) -> None:
-    """Do what `upsert_collection` does, quicker where the documents are new.
-
-    Inserting is several times cheaper for a document store than replacing by `_id`. The rare batch with a document that
-    exists already (a repeated batch, a file replayed twice) is written again as a replacement.
-    """
-    try:
-        _write(frame, config, collection, "insert")
-    except Py4JJavaError as error:
-        if _DUPLICATE_KEY not in str(error):
-            raise
-        _write(frame, config, collection, "replace")
-
-
-_DUPLICATE_KEY = "E11000"
-
-
-def _write(frame: DataFrame, config: Config, collection: str, operation: str) -> None:
-    (
-        frame.write.format("mongodb")
-        .mode("append")
-        .options(**_connection(config, collection))
-        .option("operationType", operation)
-        .option("upsertDocument", "true")
-        .option("ordered", "false")
-        .option("maxBatchSize", "2000")
-        .save()
-    )
 
 
 def _connection(config: Config, collection: str) -> dict[str, str]:

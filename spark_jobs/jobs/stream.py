@@ -22,7 +22,7 @@ def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Run the application; see `StreamingApplication`."""
     with sole_driver(config):
         db = database(config)
-        spark = spark_session("shopstream-stream", config, _settings(config))
+        spark = spark_session("shopstream-stream", config, _settings(config), long_running=True)
         # Last, as everything before it takes a while: the lease of a driver that was killed runs out meanwhile.
         with Lease(db, config.lease_seconds) as lease:
             StreamingApplication(spark, config, db, lease).run()

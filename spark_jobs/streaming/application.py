@@ -142,24 +142,23 @@ class StreamingApplication:
         """Run the query until it has to end, or until the dimensions change."""
         dimensions = Dimensions(self._spark, self._config, self._db)
         try:
-            plan = outputs(self._records(), dimensions.products, self._config.state_partitions)
-            layout = state_layout(plan, self._config.state_partitions, self._config.topic)
+            partitions = self._config.state_partitions
+            layout = state_layout(self._records(), dimensions.products, partitions, self._config.topic)
             start = prepare(self._config, self._db, self._checkpoint, layout)
             self._heartbeat.follow(start.origin.generation, start.origin.start_offsets, start.position)
             self._heartbeat.lost(start.lost)
             open_visits = self._restore_visits(start)
             log.info("dimensions: %s; %d sessions are open", dimensions.sizes, len(open_visits))
             sink = Sink(
-                self._config,
                 self._db,
-                dimensions,
                 open_visits,
                 start.origin.generation,
                 start.origin.protected_until,
                 self._heartbeat.newest_record,
             )
             self._pausing.clear()
-            query = self._start(outputs(self._records(start), dimensions.products, self._config.state_partitions), sink)
+            plan = outputs(self._records(start), dimensions.products, dimensions.users, partitions)
+            query = self._start(plan, sink)
             self._heartbeat.state("running")
             try:
                 self._watch(query, dimensions, start)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from spark_jobs.streaming.outputs import is_valid
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from spark_jobs.streaming.times import EPOCH, moment, since_epoch
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,6 @@ class BatchCounts:
         late: Accepted records behind the watermark, which no window or visit counts.
         newest_record: The newest Kafka timestamp among all records.
         end_offsets: The offset after the last record, by partition.
-        sample: `_id`s of a few accepted records.
     """
 
     accepted: int
@@ -32,40 +29,29 @@ class BatchCounts:
     late: int
     newest_record: datetime
     end_offsets: Mapping[int, int]
-    sample: list[str]
 
 
-def count(records: DataFrame, late_until: datetime | None) -> BatchCounts:
-    """Count parsed records.
+def count(valid: pa.Table, refused: pa.Table, late_until: datetime | None) -> BatchCounts:
+    """Count the records of a micro-batch.
 
     Args:
-        records: `parse.parse`'s columns; `reasons`, `event_timestamp`, `kafka_timestamp`, `kafka_partition` and
-            `kafka_offset` are used.
+        valid: Rows of `records.arrivals` that break no rule.
+        refused: The others.
         late_until: The watermark that decides which events are late; None where none are.
     """
-    # As a literal it would make Spark generate and compile the code anew in every batch.
-    bounds = records.sparkSession.createDataFrame([(late_until,)], "late_until TIMESTAMP")
-    valid = is_valid()
-    late = valid & (F.col("event_timestamp") <= F.col("late_until"))
-    rows = (
-        records.crossJoin(F.broadcast(bounds))
-        .groupBy("kafka_partition")
-        .agg(
-            F.count_if(valid).alias("accepted"),
-            F.count_if(~valid).alias("dead_lettered"),
-            F.count_if(F.coalesce(late, F.lit(False))).alias("late"),
-            F.unix_millis(F.max("kafka_timestamp")).alias("newest"),
-            F.max("kafka_offset").alias("last_offset"),
-            F.min(F.when(valid, F.col("_id"))).alias("least"),
-            F.max(F.when(valid, F.col("_id"))).alias("greatest"),
-        )
-        .collect()
-    )
+    columns = ["kafka_partition", "kafka_offset", "kafka_timestamp"]
+    everything = pa.concat_tables([valid.select(columns), refused.select(columns)])
+    newest = pc.max(everything.column("kafka_timestamp")).as_py()
+    last = everything.group_by("kafka_partition").aggregate([("kafka_offset", "max")]).to_pydict()
+    late = 0
+    if late_until is not None:
+        late = pc.sum(pc.less_equal(valid.column("event_timestamp"), since_epoch(late_until))).as_py() or 0
     return BatchCounts(
-        accepted=sum(row["accepted"] for row in rows),
-        dead_lettered=sum(row["dead_lettered"] for row in rows),
-        late=sum(row["late"] for row in rows),
-        newest_record=max((datetime.fromtimestamp(row["newest"] / 1000, UTC) for row in rows), default=_EPOCH),
-        end_offsets={row["kafka_partition"]: row["last_offset"] + 1 for row in rows},
-        sample=[row[name] for row in rows for name in ("least", "greatest") if row[name]],
+        accepted=valid.num_rows,
+        dead_lettered=refused.num_rows,
+        late=late,
+        newest_record=EPOCH if newest is None else moment(newest),
+        end_offsets={
+            number: offset + 1 for number, offset in zip(last["kafka_partition"], last["kafka_offset_max"], strict=True)
+        },
     )

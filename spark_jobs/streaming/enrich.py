@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -9,6 +11,35 @@ UNKNOWN = "unknown"
 
 PRODUCT_SCHEMA = "product_id LONG, product_name STRING, category_name STRING, subcategory STRING"
 USER_SCHEMA = "user_id LONG, country STRING, city STRING, age_group STRING, gender STRING, user_segment STRING"
+
+DOCUMENT_FIELDS = (
+    "_id",
+    "event_id",
+    "event_time",
+    "event_timestamp",
+    "event_type",
+    "product_id",
+    "category_id",
+    "category_code",
+    "brand",
+    "price",
+    "user_id",
+    "user_session",
+    "product_name",
+    "category_name",
+    "subcategory",
+    "country",
+    "city",
+    "age_group",
+    "gender",
+    "user_segment",
+    "price_category",
+    "event_hour",
+    "event_day_of_week",
+    "is_weekend",
+    "kafka_partition",
+    "kafka_offset",
+)
 
 
 def with_product(events: DataFrame, products: DataFrame) -> DataFrame:
@@ -38,71 +69,29 @@ def with_product(events: DataFrame, products: DataFrame) -> DataFrame:
     )
 
 
-def enriched(events: DataFrame, users: DataFrame) -> DataFrame:
+def enriched(events: DataFrame, users: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
     """Shape the documents of `enriched_events`.
 
     Args:
-        events: Valid events with product fields (see `with_product`).
+        events: Events with product fields (see `with_product`).
         users: Columns of `USER_SCHEMA`, one row per user.
+        keep: Further columns of `events` that are returned.
 
     Returns:
-        One row per event with exactly the collection's fields, `_id` first; `processing_timestamp` is the time of the
-        write.
+        One row per event: `DOCUMENT_FIELDS` (the collection's fields without `processing_timestamp`, the time of the
+        write), then `keep`. For an event that breaks a rule they are as good as its record allows.
     """
-    joined = events.join(F.broadcast(users), on="user_id", how="left")
-    return joined.select(
-        "_id",
-        "event_id",
-        "event_time",
-        "event_timestamp",
-        "event_type",
-        "product_id",
-        "category_id",
-        "category_code",
-        "brand",
-        "price",
-        "user_id",
-        "user_session",
-        "product_name",
-        "category_name",
-        "subcategory",
-        "country",
-        "city",
-        "age_group",
-        "gender",
-        "user_segment",
-        _price_category().alias("price_category"),
-        F.hour("event_timestamp").alias("event_hour"),
-        F.dayofweek("event_timestamp").alias("event_day_of_week"),
-        F.dayofweek("event_timestamp").isin(1, 7).alias("is_weekend"),
-        "kafka_partition",
-        "kafka_offset",
-        _now().alias("processing_timestamp"),
+    shaped = events.join(F.broadcast(users), on="user_id", how="left").withColumns(
+        {
+            "price_category": _price_category(),
+            "event_hour": F.hour("event_timestamp"),
+            "event_day_of_week": F.dayofweek("event_timestamp"),
+            "is_weekend": F.dayofweek("event_timestamp").isin(1, 7),
+        }
     )
-
-
-def _now() -> Column:
-    """Return the clock's time.
-
-    Spark's current_timestamp is a constant of the micro-batch: it would stand in the code that Spark generates for it,
-    which would then be generated, compiled and warmed up anew in every batch. That costs more than all the rest.
-    """
-    return F.timestamp_millis(F.java_method(F.lit("java.lang.System"), F.lit("currentTimeMillis")).cast("long"))
+    return shaped.select(*DOCUMENT_FIELDS, *keep)
 
 
 def _price_category() -> Column:
     price = F.col("price")
     return F.when(price < 20, "Budget").when(price < 100, "Mid-Range").when(price < 500, "Premium").otherwise("Luxury")
-
-
-def dead_letters(records: DataFrame) -> DataFrame:
-    """Shape the documents of `dead_letter_events` from the parsed records that have `reasons`."""
-    return records.select(
-        F.col("record_id").alias("_id"),
-        "raw",
-        "reasons",
-        "kafka_partition",
-        "kafka_offset",
-        "kafka_timestamp",
-        _now().alias("processing_timestamp"),
-    )

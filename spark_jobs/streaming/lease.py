@@ -14,7 +14,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Self
+from datetime import timedelta
+from typing import Self
 
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -111,12 +112,13 @@ class Lease:
     def _take(self) -> bool:
         """Take a lease that is free, or whose term is over."""
         asked = time.monotonic()
-        # As numbers: the embedded server cannot compare a stored date with its clock's.
-        free = {"_id": LEASE_ID, "$expr": {"$lt": [{"$toLong": "$expires_at"}, {"$toLong": "$$NOW"}]}}
-        try:
-            self._collection.update_one(free, self._term(), upsert=True)
-        except DuplicateKeyError:  # it exists, and its term is not over
-            return False
+        term = self._term()
+        over = {"_id": LEASE_ID, "expires_at": {"$lt": term["renewed_at"]}}
+        if not self._collection.update_one(over, {"$set": term}).matched_count:
+            try:
+                self._collection.insert_one({"_id": LEASE_ID, **term})
+            except DuplicateKeyError:  # it exists, and its term is not over
+                return False
         self._valid_until = asked + self._seconds
         return True
 
@@ -125,16 +127,17 @@ class Lease:
         with self._lock:
             # Counted from the question: the answer may take long.
             asked = time.monotonic()
-            result = self._collection.update_one({"_id": LEASE_ID, "owner": self._owner}, self._term())
+            result = self._collection.update_one({"_id": LEASE_ID, "owner": self._owner}, {"$set": self._term()})
             if result.matched_count:
                 self._valid_until = asked + self._seconds
                 return True
         # A lease that somebody deleted by hand is nobody's.
         return self._collection.find_one({"_id": LEASE_ID}) is None and self._take()
 
-    def _term(self) -> list[dict[str, Any]]:
-        ends = {"$add": ["$$NOW", round(1000 * self._seconds)]}
-        return [{"$set": {"owner": self._owner, "expires_at": ends, "renewed_at": "$$NOW"}}]
+    def _term(self) -> Document:
+        """Describe a term that begins now, by the server's clock."""
+        now = self._collection.database.command("hello")["localTime"]
+        return {"owner": self._owner, "expires_at": now + timedelta(seconds=self._seconds), "renewed_at": now}
 
     def _keep(self) -> None:
         """Renew until the end; go on through outages, in which nobody else can take the lease either."""

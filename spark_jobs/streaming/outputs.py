@@ -6,12 +6,18 @@ and one watermark, and an application cannot be half alive.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.streaming.cells import LATENESS, SKETCH_LG_BUCKETS, cells, distinct_events
 from spark_jobs.streaming.enrich import with_product
 from spark_jobs.streaming.parse import parse
+from spark_jobs.streaming.records import arrivals
+from spark_jobs.streaming.windows import figures
 
 # Both halves of the plan start from the parsed records. Spark computes a shuffle that is needed twice only once, but
 # only if both halves ask for the very same: these rules would push one half's filter and column list below the shuffle.
@@ -36,34 +42,60 @@ _EVENT_COLUMNS = (
 )
 
 
-def outputs(records: DataFrame, products: DataFrame, partitions: int) -> DataFrame:
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch on the driver, as three Arrow tables.
+
+    Attributes:
+        valid: The valid events, columns of `records.arrivals`.
+        refused: The records that break a rule, likewise.
+        cells: The changed cells, columns of `windows.figures`.
+    """
+
+    valid: pa.Table
+    refused: pa.Table
+    cells: pa.Table
+
+
+def outputs(records: DataFrame, products: DataFrame, users: DataFrame, partitions: int) -> DataFrame:
     """Describe what a micro-batch yields.
 
     Args:
         records: Kafka records.
         products: The product catalogue (`enrich.PRODUCT_SCHEMA`).
+        users: The user dimension (`enrich.USER_SCHEMA`).
         partitions: Number of state partitions.
 
     Returns:
-        Rows with two struct columns, exactly one of which is set: `record` (every Kafka record, parsed, with product
-        fields) and `cell` (every cell that changed, as it stands now).
+        Two kinds of rows, with the columns of both: `records.arrivals` of every Kafka record, and `windows.figures` of
+        every cell that changed, as it stands now. The columns of the other kind are null.
     """
     # The shuffle that finding repeated events needs anyway, moved before the fork.
     parsed = parse(records).repartition(partitions, "_id")
-    arrived = with_product(parsed, products)
-    valid = parsed.filter(is_valid()).select(*_EVENT_COLUMNS)
-    changed = cells(with_product(distinct_events(valid), products))
-    record, cell = F.struct(*arrived.columns), F.struct(*changed.columns)
-    return arrived.select(record.alias("record"), _null_like(changed).alias("cell")).unionByName(
-        changed.select(_null_like(arrived).alias("record"), cell.alias("cell"))
-    )
+    arrived = arrivals(with_product(parsed, products), users)
+    changed = figures(_cells(parsed, products))
+    return arrived.unionByName(changed, allowMissingColumns=True)
 
 
-def state_layout(plan: DataFrame, partitions: int, topic: str) -> dict[str, str]:
+def fetch(batch: DataFrame) -> Batch:
+    """Compute a micro-batch of `outputs` and bring it to the driver, in one Spark job."""
+    table = batch.toArrow()
+    is_cell = pc.is_valid(table.column("kind"))
+    return Batch(*split(table.filter(pc.invert(is_cell))), table.filter(is_cell))
+
+
+def split(arrived: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Split fetched rows of `records.arrivals` into the valid events and the records that break a rule."""
+    refused = pc.greater(pc.list_value_length(arrived.column("reasons")), 0)
+    return arrived.filter(pc.invert(refused)), arrived.filter(refused)
+
+
+def state_layout(records: DataFrame, products: DataFrame, partitions: int, topic: str) -> dict[str, str]:
     """Return what the state in a checkpoint depends on: state written under another layout cannot be read.
 
     Args:
-        plan: What `outputs` returns.
+        records: Kafka records.
+        products: The product catalogue.
         partitions: Number of state partitions.
         topic: The topic whose offsets the checkpoint holds.
     """
@@ -72,7 +104,7 @@ def state_layout(plan: DataFrame, partitions: int, topic: str) -> dict[str, str]
         "state partitions": str(partitions),
         "lateness": LATENESS,
         "sketch size": str(SKETCH_LG_BUCKETS),
-        "cells": plan.select("cell.*").schema.simpleString(),
+        "cells": _cells(parse(records), products).schema.simpleString(),
     }
 
 
@@ -81,15 +113,6 @@ def is_valid() -> Column:
     return F.size("reasons") == 0
 
 
-def _null_like(frame: DataFrame) -> Column:
-    return F.lit(None).cast(frame.schema)
-
-
-def records_of(batch: DataFrame) -> DataFrame:
-    """Return the parsed records of a micro-batch of `outputs`."""
-    return batch.filter(F.col("record").isNotNull()).select("record.*")
-
-
-def cells_of(batch: DataFrame) -> DataFrame:
-    """Return the changed cells of a micro-batch of `outputs`."""
-    return batch.filter(F.col("cell").isNotNull()).select("cell.*")
+def _cells(parsed: DataFrame, products: DataFrame) -> DataFrame:
+    valid = parsed.filter(is_valid()).select(*_EVENT_COLUMNS)
+    return cells(with_product(distinct_events(valid), products))

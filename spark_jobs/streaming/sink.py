@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 
-from spark_jobs.config import Config
-from spark_jobs.mongo import Document, replace, upsert
-from spark_jobs.session import insert_or_replace_collection, merge_collection, upsert_collection
-from spark_jobs.streaming import funnel, windows
+from spark_jobs.mongo import Document, merge, replace, upsert
+from spark_jobs.streaming import funnel, records, windows
 from spark_jobs.streaming.cells import VISIT_PART
 from spark_jobs.streaming.counts import BatchCounts, count
-from spark_jobs.streaming.dimensions import Dimensions
-from spark_jobs.streaming.enrich import dead_letters, enriched
-from spark_jobs.streaming.outputs import cells_of, is_valid, records_of
+from spark_jobs.streaming.outputs import Batch, fetch
+from spark_jobs.streaming.times import moments, since_epoch
 from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
 
 log = logging.getLogger(__name__)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# The columns a visit is made of; the rest of a cell stays in the JVM.
+# The columns a visit is made of.
 _PART_COLUMNS = (
     "name",
     "detail",
@@ -48,15 +42,14 @@ _PART_COLUMNS = (
     "purchase_count",
     "items",
 )
+_PART_TIMES = ("window_start", "first_event", "last_event")
 
 
 class Sink:
     """Writes micro-batches of `outputs.outputs` to the streaming collections.
 
     Args:
-        config: Connection and database.
-        db: The same database, for what is written from the driver.
-        dimensions: Current product and user dimensions.
+        db: The platform's database.
         open_visits: The visits that may still change, as they stand after the last finished batch.
         generation: Name of the checkpoint, written into every derived document.
         protected_until: Windows and visits up to here are left as they are: some of their events are no longer in
@@ -66,19 +59,14 @@ class Sink:
 
     def __init__(
         self,
-        config: Config,
         db: Database[Document],
-        dimensions: Dimensions,
         open_visits: OpenVisits,
         generation: str,
         protected_until: datetime | None,
         newest_record: datetime,
     ) -> None:
-        self._config = config
         self._db = db
-        self._dimensions = dimensions
         self.open_visits = open_visits
-        self._spark = dimensions.products.sparkSession
         self._generation = generation
         self._protected_until = protected_until
         self._newest_record = newest_record
@@ -92,28 +80,17 @@ class Sink:
             late_until: The watermark that decides which of its events are late; None where none are.
         """
         timer = _Timer()
-        batch.persist()
-        try:
-            records, cells = records_of(batch), cells_of(batch)
-            counts = count(records, late_until)
-            timer.lap("compute")
-            if counts.accepted:
-                changed = windows.fetch(cells)
-                timer.lap("fetch")
-                # The document store works on both at once; neither needs the other.
-                with ThreadPoolExecutor(1) as beside:
-                    written = beside.submit(self._write_cells, changed)
-                    self._write_events(enriched(records.filter(is_valid()), self._dimensions.users), counts.sample)
-                    timer.lap("events")
-                    written.result()
-                timer.lap("windows and visits")
-            if counts.dead_lettered:
-                # What people add to a dead letter survives a batch that is repeated.
-                merge_collection(dead_letters(records.filter(~is_valid())), self._config, "dead_letter_events")
-                timer.lap("dead letters")
-        finally:
-            batch.unpersist()
+        fetched = fetch(batch)
+        counts = count(fetched.valid, fetched.refused, late_until)
+        timer.lap("compute")
         if counts.accepted or counts.dead_lettered:
+            # The document store works on both at once; neither needs the other.
+            with ThreadPoolExecutor(1) as beside:
+                written = beside.submit(self._write_cells, fetched.cells)
+                self._write_records(fetched)
+                timer.lap("events")
+                written.result()
+            timer.lap("windows and visits")
             self._newest_record = max(counts.newest_record, self._newest_record)
             log.info(
                 "batch %d: %d accepted, %d dead-lettered in %s; %d sessions are open",
@@ -125,30 +102,30 @@ class Sink:
             )
         return counts
 
-    def _write_events(self, documents: DataFrame, sample: list[str]) -> None:
-        """Write events that are most likely new; a look at a few tells a batch or a file that is repeated."""
-        repeated = self._db["enriched_events"].find_one({"_id": {"$in": sample}}, {"_id": 1})
-        write = upsert_collection if repeated else insert_or_replace_collection
-        write(documents, self._config, "enriched_events")
+    def _write_records(self, batch: Batch) -> None:
+        """Write events, which are most likely new, and dead letters, to which people may have added something."""
+        now = datetime.now(UTC)
+        upsert(self._db, "enriched_events", records.events(batch.valid, now))
+        merge(self._db, "dead_letter_events", records.dead_letters(batch.refused, now))
 
     def _write_cells(self, cells: pa.Table) -> None:
         """Write the changed windows, visits and funnel."""
         kinds = cells.column("kind")
         for kind in windows.FIELDS:
             self._write_windows(kind, cells.filter(pc.equal(kinds, kind)))
-        self._write_visits(cells.filter(pc.equal(kinds, VISIT_PART)).select(_PART_COLUMNS))
+        self._write_visits(visit_parts(cells))
 
     def _write_windows(self, kind: str, cells: pa.Table) -> None:
         """Write the changed windows of a kind; those that hold no event of an earlier batch are certainly new."""
         if self._protected_until is not None:
-            cells = cells.filter(pc.greater(cells.column("window_start"), _microseconds(self._protected_until)))
-        known = pc.less_equal(cells.column("first_arrival"), _microseconds(self._newest_record))
+            cells = cells.filter(pc.greater(cells.column("window_start"), since_epoch(self._protected_until)))
+        known = pc.less_equal(cells.column("first_arrival"), since_epoch(self._newest_record))
         new, changed = cells.filter(pc.invert(known)), cells.filter(known)
         upsert(self._db, "event_aggregations", windows.documents(kind, new, self._generation))
         replace(self._db, "event_aggregations", windows.documents(kind, changed, self._generation))
 
-    def _write_visits(self, parts: pa.Table) -> None:
-        changes = self.open_visits.apply(_rows(parts))
+    def _write_visits(self, parts: Iterable[Document]) -> None:
+        changes = self.open_visits.apply(parts)
         visits = self._db["user_session_analytics"]
         upsert(
             self._db,
@@ -181,14 +158,14 @@ class _Timer:
         return f"{self._last - self._started:.1f} s ({', '.join(self._laps)})"
 
 
-def _rows(parts: pa.Table) -> Iterator[dict[str, Any]]:
-    """Turn fetched parts into dicts with time-zone-aware dates."""
-    columns = {name: parts.column(name).to_pylist() for name in parts.column_names}
-    for name in ("window_start", "first_event", "last_event"):
-        columns[name] = [windows.moment(value) for value in columns[name]]
+def visit_parts(cells: pa.Table) -> Iterator[Document]:
+    """Yield the cells of kind `visit_part` as `visits.OpenVisits` takes them, with time-zone-aware dates.
+
+    Args:
+        cells: Rows of `windows.figures`.
+    """
+    parts = cells.filter(pc.equal(cells.column("kind"), VISIT_PART))
+    columns = {name: parts.column(name).to_pylist() for name in _PART_COLUMNS if name not in _PART_TIMES}
+    columns |= {name: moments(parts.column(name)) for name in _PART_TIMES}
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)

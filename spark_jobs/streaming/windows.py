@@ -7,19 +7,18 @@ tasks write the events.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.streaming.cells import BRAND_10M, CATEGORY_1H, CATEGORY_5M, VISIT_PART
+from spark_jobs.streaming.times import microseconds, moments
 
 Document = dict[str, Any]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Field of the document -> column of a fetched cell, by kind. The first `_KEYS` fields are what the `_id` ends with.
 FIELDS: Mapping[str, Mapping[str, str]] = {
@@ -54,8 +53,8 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 _KEYS = {CATEGORY_5M: 2, BRAND_10M: 1, CATEGORY_1H: 1}
 
 
-def fetch(cells: DataFrame) -> pa.Table:
-    """Bring the changed cells to the driver.
+def figures(cells: DataFrame) -> DataFrame:
+    """Reduce the changed cells to what the driver needs of them.
 
     Args:
         cells: Columns of `cells.cells`.
@@ -68,7 +67,7 @@ def fetch(cells: DataFrame) -> pa.Table:
         "kind",
         "name",
         "detail",
-        *(_microseconds(name) for name in ("window_start", "window_end", "first_event", "last_event", "first_arrival")),
+        *(microseconds(name) for name in ("window_start", "window_end", "first_event", "last_event", "first_arrival")),
         "event_count",
         F.hll_sketch_estimate("users").alias("unique_users"),
         F.hll_sketch_estimate("sessions").alias("unique_sessions"),
@@ -85,7 +84,7 @@ def fetch(cells: DataFrame) -> pa.Table:
         "cart_value",
         "purchase_value",
         F.when(F.col("kind") == VISIT_PART, F.col("items")).alias("items"),
-    ).toArrow()
+    )
 
 
 def documents(kind: str, cells: pa.Table, generation: str) -> Iterator[Document]:
@@ -93,12 +92,12 @@ def documents(kind: str, cells: pa.Table, generation: str) -> Iterator[Document]
 
     Args:
         kind: A key of `FIELDS`.
-        cells: Fetched cells of that kind.
+        cells: Rows of `figures` of that kind.
         generation: Name of the checkpoint, written into every document.
     """
     fields, keys = FIELDS[kind], _KEYS[kind]
     columns = [cells.column(column).to_pylist() for column in fields.values()]
-    starts, ends = (map(moment, cells.column(name).to_pylist()) for name in ("window_start", "window_end"))
+    starts, ends = (moments(cells.column(name)) for name in ("window_start", "window_end"))
     for start, end, *values in zip(starts, ends, *columns, strict=True):
         yield {
             "_id": "|".join((kind, _iso(start), *values[:keys])),
@@ -113,12 +112,3 @@ def documents(kind: str, cells: pa.Table, generation: str) -> Iterator[Document]
 @lru_cache(maxsize=10_000)
 def _iso(start: datetime) -> str:
     return f"{start:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def moment(microseconds: int) -> datetime:
-    """Return the moment so many microseconds after the epoch, in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _microseconds(name: str) -> Column:
-    return F.unix_micros(name).alias(name)

@@ -63,7 +63,7 @@ def cell_rows(spark: SparkSession, sample: list[dict[str, Any]]) -> Any:
 
 
 def test_windows_are_those_of_the_recomputation(cell_rows: Any, expected: dict[str, dict[str, Any]]) -> None:
-    fetched = windows.fetch(cell_rows)
+    fetched = windows.figures(cell_rows).toArrow()
     actual: list[dict[str, Any]] = []
     for kind in windows.FIELDS:
         actual += windows.documents(kind, fetched.filter(pc.equal(fetched.column("kind"), kind)), "a checkpoint")

@@ -11,18 +11,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import bson
+import pyarrow as pa
 import pytest
 from bson.codec_options import CodecOptions
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 from record_mutations import NAMES, encode, fragments, mutations, valid
 
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.validate import read_record, validate
-from spark_jobs.streaming.enrich import PRODUCT_SCHEMA, USER_SCHEMA, dead_letters, enriched, with_product
-from spark_jobs.streaming.outputs import is_valid
+from spark_jobs.streaming.enrich import PRODUCT_SCHEMA, USER_SCHEMA, with_product
+from spark_jobs.streaming.outputs import split
 from spark_jobs.streaming.parse import parse
+from spark_jobs.streaming.records import arrivals, dead_letters, events
 
 COUNT = 10_000
 INGESTED = datetime(2019, 10, 2, tzinfo=UTC)
@@ -91,13 +92,18 @@ def parsed(spark: SparkSession, records: list[bytes | None]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def documents(spark: SparkSession, parsed: Any) -> list[Document]:
+def arrived(spark: SparkSession, parsed: Any) -> tuple[pa.Table, pa.Table]:
+    """The valid events and the refused records, as they reach the driver."""
     products = spark.createDataFrame(
         [(number, *fields.values()) for number, fields in PRODUCTS.items()], PRODUCT_SCHEMA
     )
     users = spark.createDataFrame([(number, *fields.values()) for number, fields in USERS.items()], USER_SCHEMA)
-    events = enriched(with_product(parsed.filter(is_valid()), products), users)
-    return events.orderBy("kafka_offset").toArrow().to_pylist()  # type: ignore[no-any-return]
+    return split(arrivals(with_product(parsed, products), users).orderBy("kafka_offset").toArrow())
+
+
+@pytest.fixture(scope="module")
+def documents(arrived: tuple[pa.Table, pa.Table]) -> list[Document]:
+    return list(events(arrived[0], INGESTED))
 
 
 def shown(value: bytes | None) -> str:
@@ -168,9 +174,9 @@ def test_every_document_can_be_stored_and_read_back(documents: list[Document]) -
 
 
 def test_every_dead_letter_can_be_stored_and_has_its_text(
-    parsed: Any, records: list[bytes | None], expected: list[list[str]]
+    arrived: tuple[pa.Table, pa.Table], records: list[bytes | None], expected: list[list[str]]
 ) -> None:
-    letters = dead_letters(parsed.filter(~is_valid())).withColumn("raw", F.make_valid_utf8("raw")).toArrow().to_pylist()
+    letters = list(dead_letters(arrived[1], INGESTED))
     assert len(letters) == sum(bool(reasons) for reasons in expected)
     assert len({letter["_id"] for letter in letters}) == len(letters)
     for letter in letters:

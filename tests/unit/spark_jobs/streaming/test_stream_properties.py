@@ -22,10 +22,10 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
-from spark_jobs.streaming import windows
-from spark_jobs.streaming.cells import VISIT_PART
-from spark_jobs.streaming.enrich import PRODUCT_SCHEMA, USER_SCHEMA, enriched
-from spark_jobs.streaming.outputs import cells_of, is_valid, outputs, records_of
+from spark_jobs.streaming import records, windows
+from spark_jobs.streaming.enrich import PRODUCT_SCHEMA, USER_SCHEMA
+from spark_jobs.streaming.outputs import fetch, outputs
+from spark_jobs.streaming.sink import visit_parts
 from spark_jobs.streaming.visits import OpenVisits
 
 START = datetime(2019, 10, 1, tzinfo=UTC)
@@ -116,8 +116,7 @@ class History:
 class Collections:
     """Takes micro-batches and keeps what `sink` would have stored."""
 
-    def __init__(self, users: DataFrame) -> None:
-        self._users = users
+    def __init__(self) -> None:
         self._open_visits = OpenVisits()
         self.stored: dict[str, dict[str, Document]] = {
             "enriched_events": {},
@@ -127,19 +126,17 @@ class Collections:
         self.dead: list[str] = []
 
     def write(self, batch: DataFrame, _batch_id: int) -> None:
-        batch.persist()
-        records, cells = records_of(batch), cells_of(batch)
-        self._upsert("enriched_events", enriched(records.filter(is_valid()), self._users).toArrow().to_pylist())
-        fetched = windows.fetch(cells)
+        fetched = fetch(batch)
+        self._upsert("enriched_events", records.events(fetched.valid, INGESTED))
+        kinds = fetched.cells.column("kind")
         for kind in windows.FIELDS:
-            of_kind = fetched.filter(pc.equal(fetched.column("kind"), kind))
-            self._upsert("event_aggregations", list(windows.documents(kind, of_kind, "a checkpoint")))
-        changes = self._open_visits.apply(cells.filter(f"kind = '{VISIT_PART}'").toArrow().to_pylist())
+            of_kind = fetched.cells.filter(pc.equal(kinds, kind))
+            self._upsert("event_aggregations", windows.documents(kind, of_kind, "a checkpoint"))
+        changes = self._open_visits.apply(visit_parts(fetched.cells))
         self._upsert("user_session_analytics", changes.upserts)
         for gone in changes.deletes:
             del self.stored["user_session_analytics"][gone]
-        self.dead += [row["record_id"] for row in records.filter(~is_valid()).select("record_id").collect()]
-        batch.unpersist()
+        self.dead += [letter["_id"] for letter in records.dead_letters(fetched.refused, INGESTED)]
 
     def _upsert(self, collection: str, documents: Iterable[Document]) -> None:
         self.stored[collection].update({one["_id"]: one for one in documents})
@@ -173,10 +170,11 @@ def test_a_stream_of_micro_batches_equals_the_recomputation(spark: SparkSession,
     history = History(seed)
     (tmp_path / "source").mkdir()
     write_source(tmp_path / "source", history.batches)
-    collections = Collections(spark.createDataFrame([], USER_SCHEMA))
-    records = spark.readStream.schema(RECORDS).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "source"))
+    collections = Collections()
+    dimensions = [spark.createDataFrame([], schema) for schema in (PRODUCT_SCHEMA, USER_SCHEMA)]
+    source = spark.readStream.schema(RECORDS).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "source"))
     query = (
-        outputs(records, spark.createDataFrame([], PRODUCT_SCHEMA), partitions=1)
+        outputs(source, *dimensions, partitions=1)
         .writeStream.outputMode("update")
         .foreachBatch(collections.write)
         .option("checkpointLocation", str(tmp_path / "checkpoint"))

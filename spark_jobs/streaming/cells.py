@@ -66,8 +66,8 @@ def cells(events: DataFrame) -> DataFrame:
 
     Returns:
         One row per changed cell: the key (`kind`, `window_start`, `window_end`, `name`, `detail`, and their
-        `cell_hash`), the aggregates, and `first_arrival`, the oldest Kafka timestamp of its events. `name` and `detail` are
-        category and event type, brand and "", category and "", or session id and user id.
+        `cell_hash`), the aggregates, and `first_arrival`, the oldest Kafka timestamp of its events. `name` and `detail`
+        are category and event type, brand and "", category and "", or session id and user id.
     """
     exploded = events.select(*_USED, F.explode(_groups()).alias("cell")).select(
         *_USED,

@@ -20,7 +20,7 @@ DEPLOY = $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(NAMESPACE),--namespace "
 	$(if $(TAG),--tag "$(TAG)") $(if $(STORAGE_CLASS),--storage-class "$(STORAGE_CLASS)") \
 	$(if $(ACCESS_MODE),--access-mode "$(ACCESS_MODE)") $(if $(SKIP),--skip "$(SKIP)")
 
-.PHONY: help install up down status logs reset mongodb-uri demo dead-letters deploy deploy-check test chaos bench-streaming soak lock
+.PHONY: help install up down status logs reset mongodb-uri demo dead-letters deploy deploy-check test chaos bench-replay bench-streaming soak lock
 
 help: ## general: show this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -74,6 +74,9 @@ chaos: ## development: kill parts of a platform of its own while events flow, co
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
 	@PYTHONPATH="$(CURDIR)" SPARK_LOCAL_IP=127.0.0.1 "$(SHOPSTREAM_HOME)/venvs/spark/bin/python" -m tests.chaos \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(SEED),--seed "$(SEED)")
+
+bench-replay: install ## development: measure how fast replay_events sends, with a broker of its own (1 minute); EVENTS=400000
+	$(BENCHMARK).replay $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)
 
 bench-streaming: install ## development: measure the stream's speed and latency on servers of its own (10 minutes); EVENTS=500000
 	$(BENCHMARK).streaming $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)

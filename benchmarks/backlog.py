@@ -14,12 +14,18 @@ _EVENTS_PER_USER = 14
 DIRTY = 0.01
 
 
-def make(servers: Servers, events: int, days: int, seed: int, progress: Progress) -> Path:
-    """Generate an events file and seed the dimensions from it; returns the file."""
+def events_file(servers: Servers, events: int, days: int, seed: int, progress: Progress) -> Path:
+    """Generate an events file; returns it."""
     target = servers.folder / "events.csv"
     settings = Settings(users=max(10, events // _EVENTS_PER_USER), days=days, events=events, seed=seed, dirty=DIRTY)
     generate(settings, target)
     progress.say(f"generated {events:,} events of {settings.users:,} users in {days} days")
+    return target
+
+
+def make(servers: Servers, events: int, days: int, seed: int, progress: Progress) -> Path:
+    """Generate an events file and seed the dimensions from it; returns the file."""
+    target = events_file(servers, events, days, seed, progress)
     servers.run_job("spark_jobs.jobs.seed_dimensions", "--events", str(target), environ=servers.environ("seed"))
     sizes = {name: servers.db[name].estimated_document_count() for name in ("products", "users")}
     progress.say(f"seeded {sizes['products']:,} products and {sizes['users']:,} users")

@@ -48,6 +48,11 @@ class Child:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
     def require_alive(self) -> None:
         """Raise StackError with its last words if it has ended."""
         status = self._process.poll()
@@ -79,20 +84,29 @@ class Child:
 
 def usage(pid: int) -> Usage:
     """Return what the process `pid` and its descendants use, by program name ("java", "python")."""
+    resident: dict[str, float] = {}
+    cpu: dict[str, float] = {}
+    for _, _, kilobytes, seconds, program in _family(pid):
+        name = "python" if "python" in program else Path(program).name
+        resident[name] = resident.get(name, 0.0) + int(kilobytes) * 1024 / 1e6
+        cpu[name] = cpu.get(name, 0.0) + cpu_seconds(seconds)
+    return Usage(resident, cpu)
+
+
+def cpu_by_process(pid: int) -> dict[int, float]:
+    """Return the CPU seconds that the process `pid` and each of its descendants have used, by process id."""
+    return {int(number): cpu_seconds(seconds) for number, _, _, seconds, _ in _family(pid)}
+
+
+def _family(pid: int) -> list[list[str]]:
+    """Return process id, parent's id, resident KB, CPU time and program of `pid` and its descendants."""
     columns = ["ps", "-A", "-o", "pid=,ppid=,rss=,time=,comm="]
     table = subprocess.run(columns, capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 4) for line in table.splitlines()]
     family = {str(pid)}
     while more := {row[0] for row in rows if row[1] in family} - family:
         family |= more
-    resident: dict[str, float] = {}
-    cpu: dict[str, float] = {}
-    for number, _, kilobytes, seconds, program in rows:
-        if number in family:
-            name = "python" if "python" in program else Path(program).name
-            resident[name] = resident.get(name, 0.0) + int(kilobytes) * 1024 / 1e6
-            cpu[name] = cpu.get(name, 0.0) + cpu_seconds(seconds)
-    return Usage(resident, cpu)
+    return [row for row in rows if row[0] in family]
 
 
 def cpu_seconds(text: str) -> float:

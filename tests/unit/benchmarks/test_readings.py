@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks.drain import Query
 from benchmarks.laps import seconds_by_step
-from benchmarks.processes import Usage, cpu_seconds, usage
+from benchmarks.processes import Usage, cpu_by_process, cpu_seconds, usage
 from benchmarks.samples import heap_after_collection, sample
 from benchmarks.store import fast_server
 from embedded.errors import StackError
@@ -102,6 +103,14 @@ def test_usage_of_this_process() -> None:
     used = usage(os.getpid())
     assert 5 < used.resident_mb["python"] < 5000
     assert usage(2**22 + 1) == Usage({}, {})
+
+
+def test_cpu_of_this_process_and_its_child() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        used = cpu_by_process(os.getpid())
+        child.kill()
+    assert {os.getpid(), child.pid} <= used.keys()
+    assert used[child.pid] == 0
 
 
 GC_LOG = """\

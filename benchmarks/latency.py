@@ -21,8 +21,8 @@ from benchmarks.servers import Servers, ending
 from embedded.errors import StackError
 from embedded.progress import Progress
 from spark_jobs.config import Config
+from spark_jobs.events.producing import producer
 from spark_jobs.events.record import encoder, event_id
-from spark_jobs.events.replay import producer
 from spark_jobs.events.topic import open_topic
 from spark_jobs.streaming.visits import base_id
 

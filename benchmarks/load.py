@@ -15,8 +15,9 @@ from typing import Any
 
 from spark_jobs.config import Config
 from spark_jobs.entry import run
+from spark_jobs.events.producing import Outbox, producer
 from spark_jobs.events.record import Record, encoder
-from spark_jobs.events.replay import producer, send
+from spark_jobs.events.replay import send
 from spark_jobs.events.source import Row, rows
 
 
@@ -46,7 +47,7 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
 
     client = producer(config)
     try:
-        return {"sent": send(client, config.topic, records(), lambda _number: None, args.rate)}
+        return {"sent": send(Outbox(client, config.topic), records(), lambda _number: None, args.rate)}
     finally:
         client.close()
 

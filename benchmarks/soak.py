@@ -27,8 +27,9 @@ from benchmarks.servers import Servers, ending, servers
 from embedded.config import home_of
 from embedded.errors import StackError
 from embedded.progress import Progress
+from spark_jobs.events.producing import Outbox, producer
 from spark_jobs.events.record import Record, encoder
-from spark_jobs.events.replay import producer, send
+from spark_jobs.events.replay import send
 from spark_jobs.events.source import rows
 
 TOPIC = "customer_events"
@@ -108,7 +109,7 @@ class Soak:
             try:
                 client = producer(self._servers.config("soak", TOPIC))
                 try:
-                    send(client, TOPIC, self._throttled(file, stop), lambda _number: None, 0)
+                    send(Outbox(client, TOPIC), self._throttled(file, stop), lambda _number: None, 0)
                 finally:
                     client.close()
             except Exception as error:

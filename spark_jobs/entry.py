@@ -36,9 +36,7 @@ def run(job: Job, parser: argparse.ArgumentParser, argv: Sequence[str] | None = 
     """
     parser.add_argument("--result", type=Path, metavar="PATH", help="write the metrics to PATH, as one JSON object")
     args = parser.parse_args(argv)
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("py4j").setLevel(logging.WARNING)
-    logging.getLogger("kafka").setLevel(logging.WARNING)
+    log_to_stdout()
     try:
         result = job(args, Config.from_env())
     except JobError as error:
@@ -50,6 +48,13 @@ def run(job: Job, parser: argparse.ArgumentParser, argv: Sequence[str] | None = 
     if args.result:
         write_result(args.result, result)
     return 0
+
+
+def log_to_stdout() -> None:
+    """Let this process log as jobs do; libraries say only what is wrong."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    logging.getLogger("kafka").setLevel(logging.WARNING)
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:

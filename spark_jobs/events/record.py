@@ -6,8 +6,9 @@ import hashlib
 import math
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -70,6 +71,27 @@ def encoder(source: str, shift: timedelta = timedelta(0)) -> Callable[[int, Row]
         return (session or "").encode(), orjson.dumps(fields)
 
     return encode
+
+
+def encoded(path: Path, source: str, shift: timedelta, skip: int, limit: int | None) -> Iterator[tuple[int, Record]]:
+    """Read a part of an events file as records.
+
+    Args:
+        path: The events file.
+        source: Name the event ids derive from.
+        shift: Added to every readable `event_time`.
+        skip: Rows to leave out at the beginning.
+        limit: Number of the last row; None reads all.
+
+    Yields:
+        Row numbers, from 1, and records.
+
+    Raises:
+        JobError: The file breaks off; what was read before has been yielded.
+    """
+    encode = encoder(source, shift)
+    for number, row in islice(enumerate(rows(path), start=1), skip, limit):
+        yield number, encode(number, row)
 
 
 def _whole_number(text: str | None) -> int | str | None:

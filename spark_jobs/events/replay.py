@@ -4,79 +4,32 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-from kafka.future import Future
-from kafka.partitioner.default import DefaultPartitioner
 from pymongo.database import Database
 
-from spark_jobs.config import Config
 from spark_jobs.errors import JobError
 from spark_jobs.events.record import Record
+from spark_jobs.events.senders import CHUNK
 
 log = logging.getLogger(__name__)
 
 PROGRESS_COLLECTION = "replay_progress"
 _REPORT_SECONDS = 5.0
 _PACE_SECONDS = 0.1
-_KNOWN_KEYS = 100_000
-# A flushed record's answer is there; its future may learn of it a moment later.
-_CONFIRM_SECONDS = 30
 
 
-class SessionPartitioner(DefaultPartitioner):  # type: ignore[misc]
-    """Kafka's own choice of partition, remembered per key: computing it takes a tenth of the time of sending."""
+class Target(Protocol):
+    """Takes records to Kafka: an `Outbox` in this process, or `Senders`."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], int] = {}
+    def hand_over(self, records: Sequence[Record]) -> None:
+        """Take records, in their order; may wait."""
 
-    def partition(
-        self,
-        topic: str,
-        key: object,
-        serialized_key: bytes | None,
-        value: object,
-        serialized_value: object,
-        cluster: Any,
-    ) -> int:
-        """Return the partition of a record; records of one session follow each other closely."""
-        if serialized_key is None:
-            return int(super().partition(topic, key, serialized_key, value, serialized_value, cluster))
-        place = (topic, serialized_key)
-        if place not in self._known:
-            if len(self._known) >= _KNOWN_KEYS:
-                self._known.clear()
-            self._known[place] = super().partition(topic, key, serialized_key, value, serialized_value, cluster)
-        return self._known[place]
-
-
-def producer(config: Config) -> KafkaProducer:
-    """Connect an idempotent producer.
-
-    Raises:
-        JobError: No broker answers, or the topic does not exist.
-    """
-    try:
-        client = KafkaProducer(
-            bootstrap_servers=config.kafka_bootstrap.split(","),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=30,
-            batch_size=256 * 1024,
-            max_block_ms=30_000,
-            partitioner=SessionPartitioner(),
-        )
-        if not client.partitions_for(config.topic):
-            raise JobError(f"the Kafka topic {config.topic} does not exist (`make up` creates it)")
-    except KafkaError as error:
-        raise JobError(f"no Kafka broker answers at {config.kafka_bootstrap}: {error} (is the stack up?)") from None
-    return client
+    def confirm(self) -> None:
+        """Wait until Kafka has every record; raise RuntimeError if it refused one."""
 
 
 @dataclass
@@ -109,17 +62,12 @@ class Progress:
 
 
 def send(
-    client: KafkaProducer,
-    topic: str,
-    records: Iterator[tuple[int, Record]],
-    acknowledged: Callable[[int], None],
-    rate: float,
+    target: Target, records: Iterable[tuple[int, Record]], acknowledged: Callable[[int], None], rate: float
 ) -> int:
     """Send records to Kafka.
 
     Args:
-        client: The producer; it is flushed at the end.
-        topic: Kafka topic.
+        target: Takes them there.
         records: What is to be sent, numbered upwards.
         acknowledged: Called every few seconds and at the end: Kafka has all records up to this number.
         rate: Events per second; 0 sends as fast as Kafka takes them.
@@ -130,40 +78,47 @@ def send(
     Raises:
         RuntimeError: Kafka refused a record; none after the last acknowledged number counts as sent.
     """
-    unconfirmed: list[Future] = []
+    # What is due at one step of the pace goes out at once, and no more than a chunk.
+    size = min(CHUNK, max(1, int(rate * _PACE_SECONDS))) if rate else CHUNK
     started = reported = time.monotonic()
     sent = last = 0
     try:
-        for number, (key, value) in records:
-            unconfirmed.append(client.send(topic, value, key=key or None))
-            sent, last = sent + 1, number
-            if rate and sent % max(1, int(rate * _PACE_SECONDS)) == 0:
+        for chunk in _chunks(records, size):
+            target.hand_over([record for _, record in chunk])
+            sent, last = sent + len(chunk), chunk[-1][0]
+            if rate:
                 _wait_until(started + sent / rate)
             now = time.monotonic()
             if now - reported >= _REPORT_SECONDS:
-                _confirm(client, unconfirmed)
+                target.confirm()
                 acknowledged(last)
                 log.info("%d sent, %.0f events/s", last, sent / (now - started))
                 reported = now
     finally:
-        # A source that breaks off half-way must not take back what was read: it is flushed and counted first.
+        # A source that breaks off half-way must not take back what was read: it is confirmed and counted first.
         if sent:
-            _confirm(client, unconfirmed)
+            target.confirm()
             acknowledged(last)
     seconds = max(time.monotonic() - started, 1e-6)
     log.info("%d events sent in %.1f s, %.0f events/s", sent, seconds, sent / seconds)
     return sent
 
 
-def _confirm(client: KafkaProducer, unconfirmed: list[Future]) -> None:
-    """Require that Kafka has every record: that all have left the producer, which a flush says, is not enough."""
-    client.flush()
-    for future in unconfirmed:
-        try:
-            future.get(timeout=_CONFIRM_SECONDS)
-        except KafkaError as error:
-            raise RuntimeError(f"Kafka refused a record: {error}") from error
-    unconfirmed.clear()
+def _chunks(records: Iterable[tuple[int, Record]], size: int) -> Iterator[list[tuple[int, Record]]]:
+    """Yield lists of `size` records; if the source breaks off, what was read comes before its error."""
+    chunk: list[tuple[int, Record]] = []
+    try:
+        for numbered in records:
+            chunk.append(numbered)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except Exception:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
 
 
 def _wait_until(moment: float) -> None:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import KafkaProducer
 from pymongo.database import Database
 
 from spark_jobs.errors import JobError, JobSkipped
 from spark_jobs.events.dead_letter_tables import reason_table
 from spark_jobs.events.dead_letters import COLLECTION, OPEN, count_by_reason, record, selection
 from spark_jobs.events.record import Record
-from spark_jobs.events.replay import send
+from spark_jobs.events.replay import Target, send
 from spark_jobs.mongo import Document
 
 log = logging.getLogger(__name__)
@@ -93,13 +92,12 @@ def open_letters(db: Database[Document], reason: str | None, limit: int) -> Resu
     return Resubmission(db, ids)
 
 
-def resubmit(letters: Resubmission, client: KafkaProducer, topic: str, rate: float) -> dict[str, Any]:
+def resubmit(letters: Resubmission, target: Target, rate: float) -> dict[str, Any]:
     """Send them.
 
     Args:
         letters: What to send; is kept up to date.
-        client: The producer.
-        topic: Kafka topic.
+        target: Takes them to Kafka.
         rate: Records per second; 0 sends as fast as Kafka takes them.
 
     Returns:
@@ -109,7 +107,7 @@ def resubmit(letters: Resubmission, client: KafkaProducer, topic: str, rate: flo
         RuntimeError: Kafka refused a record; a retry sends what is not marked.
     """
     log.info("re-submitting %d dead letters", len(letters.ids))
-    sent = send(client, topic, letters.records(), letters.acknowledged, rate)
+    sent = send(target, letters.records(), letters.acknowledged, rate)
     by_reason = dict(letters.by_reason.most_common())
     log.info("by reason: %s", ", ".join(f"{reason} {count}" for reason, count in by_reason.items()))
     return {"resubmitted": sent, "corrected": letters.corrected, "by_reason": by_reason}

@@ -16,10 +16,11 @@ from typing import Any
 from spark_jobs.config import Config
 from spark_jobs.entry import run
 from spark_jobs.errors import JobError
-from spark_jobs.events.prefetch import encoded
-from spark_jobs.events.record import source_name
-from spark_jobs.events.replay import Progress, producer, send, shift_to_now
+from spark_jobs.events.producing import Outbox, producer
+from spark_jobs.events.record import encoded, source_name
+from spark_jobs.events.replay import Progress, send, shift_to_now
 from spark_jobs.events.resubmission import open_letters, resubmit
+from spark_jobs.events.senders import Senders
 from spark_jobs.events.source import newest_event, rows
 from spark_jobs.mongo import database
 
@@ -41,7 +42,7 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     letters = open_letters(database(config), args.reason, args.limit)
     client = producer(config)
     try:
-        return resubmit(letters, client, config.topic, args.rate)
+        return resubmit(letters, Outbox(client, config.topic), args.rate)
     finally:
         client.close()
 
@@ -62,11 +63,8 @@ def replay_file(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     if progress.rows:
         log.info("going on after row %d", progress.rows)
     records = encoded(args.file, source, shift, progress.rows, args.limit or None)
-    client = producer(config)
-    try:
-        sent = send(client, config.topic, records, progress.acknowledged, args.rate)
-    finally:
-        client.close()
+    with Senders(config) as senders:
+        sent = send(senders, records, progress.acknowledged, args.rate)
     return {"file": str(args.file), "rows": progress.rows, "sent": sent, "shift_seconds": shift.total_seconds()}
 
 

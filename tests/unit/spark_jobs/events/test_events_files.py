@@ -16,7 +16,7 @@ from spark_jobs.audit.enrich import event_id as independent_event_id
 from spark_jobs.errors import JobError
 from spark_jobs.events.dimensions import derive, overlay, product, user
 from spark_jobs.events.inspection import inspect
-from spark_jobs.events.record import encoder, event_id
+from spark_jobs.events.record import encoded, encoder, event_id
 from spark_jobs.events.source import COLUMNS, newest_event, rows
 
 HEADER = ",".join(COLUMNS)
@@ -159,3 +159,21 @@ def test_the_shops_own_columns_win_and_are_not_synthetic(tmp_path: Path) -> None
 def test_a_bad_key_is_named_with_its_line(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(JobError, match=message):
         overlay({}, write(tmp_path / "users.csv", "user_id,country", line), "user_id", lambda key: user(key, {}))
+
+
+@pytest.mark.parametrize(("skip", "limit"), [(0, None), (7, None), (1, 5), (10, None)])
+def test_a_part_of_a_file_is_encoded_with_its_numbers(tmp_path: Path, skip: int, limit: int | None) -> None:
+    path = write(tmp_path / "e.csv", HEADER, *(ROW.replace("7c90", f"s{number}") for number in range(1, 11)))
+    encode = encoder("a shop", timedelta(hours=3))
+    expected = [(number, encode(number, row)) for number, row in enumerate(rows(path), start=1)][skip:limit]
+    assert list(encoded(path, "a shop", timedelta(hours=3), skip, limit)) == expected
+
+
+def test_a_file_that_breaks_off_yields_what_was_read_and_then_fails(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.csv.gz", HEADER, *(ROW.replace("7c90", f"s{number}") for number in range(2_500)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    read: list[int] = []
+    with pytest.raises(JobError, match="breaks off after row"):
+        read.extend(number for number, _ in encoded(path, "a shop", timedelta(0), 0, None))
+    assert read == list(range(1, len(read) + 1))
+    assert len(read) > 100

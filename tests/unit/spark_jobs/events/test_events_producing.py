@@ -18,6 +18,9 @@ class Answer:
     def __init__(self, error: Exception | None) -> None:
         self.error, self.is_done = error, False
 
+    def succeeded(self) -> bool:
+        return self.is_done and self.error is None
+
     def get(self, timeout: float) -> None:
         assert timeout > 0
         if self.error:

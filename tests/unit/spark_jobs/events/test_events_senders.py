@@ -37,6 +37,9 @@ class Answer:
     def is_done(self) -> bool:
         return not (self._stalled and self._stalled.exists())
 
+    def succeeded(self) -> bool:
+        return self.is_done and self._value != REFUSED
+
     def get(self, timeout: float) -> None:
         assert timeout > 0
         if self._value == REFUSED:

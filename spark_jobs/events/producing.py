@@ -33,6 +33,7 @@ def producer(config: Config) -> KafkaProducer:
     try:
         client = KafkaProducer(
             bootstrap_servers=config.kafka_bootstrap.split(","),
+            **config.kafka_login.client_options(),
             acks="all",
             enable_idempotence=True,
             compression_type="lz4",
@@ -41,7 +42,9 @@ def producer(config: Config) -> KafkaProducer:
             max_block_ms=30_000,
         )
     except KafkaError as error:
-        raise JobError(f"no Kafka broker answers at {config.kafka_bootstrap}: {error} (is the stack up?)") from None
+        raise JobError(
+            f"no Kafka broker answers at {config.kafka_bootstrap}{config.kafka_login.way}: {error} (is the stack up?)"
+        ) from None
     try:
         # A broker that knows no such topic says nothing, until the time is up.
         known = client.partitions_for(config.topic)

@@ -105,7 +105,12 @@ class Sink:
     def _write_records(self, batch: Batch) -> None:
         """Write events, which are most likely new, and dead letters, to which people may have added something."""
         now = datetime.now(UTC)
-        upsert(self._db, "enriched_events", records.events(batch.valid, now))
+        # A look at a few tells a batch or a file that is repeated: not one insert would succeed.
+        ids = batch.valid.column("_id")
+        sample = [ids[at].as_py() for at in {0, len(ids) // 2, len(ids) - 1} if len(ids)]
+        repeated = self._db["enriched_events"].find_one({"_id": {"$in": sample}}, {"_id": 1})
+        write = replace if repeated else upsert
+        write(self._db, "enriched_events", records.events(batch.valid, now))
         merge(self._db, "dead_letter_events", records.dead_letters(batch.refused, now))
 
     def _write_cells(self, cells: pa.Table) -> None:

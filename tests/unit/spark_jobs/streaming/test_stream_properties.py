@@ -171,10 +171,10 @@ def test_a_stream_of_micro_batches_equals_the_recomputation(spark: SparkSession,
     (tmp_path / "source").mkdir()
     write_source(tmp_path / "source", history.batches)
     collections = Collections()
-    dimensions = [spark.createDataFrame([], schema) for schema in (PRODUCT_SCHEMA, USER_SCHEMA)]
+    products, users = (spark.createDataFrame([], schema) for schema in (PRODUCT_SCHEMA, USER_SCHEMA))
     source = spark.readStream.schema(RECORDS).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "source"))
     query = (
-        outputs(source, *dimensions, partitions=1)
+        outputs(source, products, users, partitions=1)
         .writeStream.outputMode("update")
         .foreachBatch(collections.write)
         .option("checkpointLocation", str(tmp_path / "checkpoint"))

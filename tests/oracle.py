@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from pymongo.database import Database
 
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.enrich import enrich
@@ -12,9 +14,14 @@ from spark_jobs.audit.recompute import recompute
 from spark_jobs.audit.validate import read_record, validate
 from spark_jobs.events.record import encoder, source_name
 from spark_jobs.events.source import rows
-from tests.stack import RunningStack
 
 SKETCHED = ("unique_users", "unique_sessions")
+
+
+class Store(Protocol):
+    """Whatever has the platform's database, such as a `RunningStack`."""
+
+    db: Database[dict[str, Any]]
 
 
 def records(path: Path) -> list[bytes]:
@@ -23,7 +30,7 @@ def records(path: Path) -> list[bytes]:
     return [encode(number, row)[1] for number, row in enumerate(rows(path), start=1)]
 
 
-def assert_streaming_collections(stack: RunningStack, records: Iterable[Any]) -> None:
+def assert_streaming_collections(stack: Store, records: Iterable[Any]) -> None:
     """Require that the streaming collections are exactly what follows from these records of the topic.
 
     Args:

@@ -24,7 +24,7 @@ POSTGRES = f"""
 FROM {BASE}
 RUN useradd --system --uid 999 postgres && apt-get update \\
  && apt-get install --yes --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/*
-ENV PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/tmp/data
+ENV PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/tmp/data PGHOST=/tmp
 USER 999
 ENTRYPOINT ["bash", "-euc", "\\
  initdb --username $POSTGRES_USER --pwfile <(echo $POSTGRES_PASSWORD) --auth scram-sha-256 >/dev/null; \\

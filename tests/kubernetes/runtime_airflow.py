@@ -49,8 +49,8 @@ class Attempt:
 class Airflow:
     """A running Airflow."""
 
-    def __init__(self, url: str) -> None:
-        self.api = AirflowApi(url, USER, PASSWORD)
+    def __init__(self, url: str, password: str = PASSWORD) -> None:
+        self.api = AirflowApi(url, USER, password)
 
     def instance(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """A task's state, number of tries and so on."""
@@ -158,7 +158,7 @@ def running_airflow(dags: Path, variables: Mapping[str, str]) -> Iterator[Airflo
                 processes.append(
                     subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
                 )
-        wait_for(lambda: _is_healthy(url), START_SECONDS, "a healthy Airflow")
+        wait_for(lambda: is_healthy(url), START_SECONDS, "a healthy Airflow")
         yield Airflow(url)
     finally:
         for process in processes:
@@ -168,7 +168,8 @@ def running_airflow(dags: Path, variables: Mapping[str, str]) -> Iterator[Airflo
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _is_healthy(url: str) -> bool:
+def is_healthy(url: str) -> bool:
+    """Whether the Airflow there says that each of its four processes is well."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/api/v2/monitor/health", timeout=5) as answer:

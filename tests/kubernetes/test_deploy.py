@@ -8,13 +8,10 @@ repeating it is safe. Everything of our own is applied as it is.
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import re
 import subprocess
-import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -22,53 +19,14 @@ import pytest
 
 from deploy.parts import PARTS
 from deploy.tools import ToolError, Tools
-from tests.kubernetes.cluster import REPOSITORY, Cluster
-
-# A chart of one ConfigMap that holds all of its values.
-TEMPLATE = """\
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: {{ .Release.Name }}-values
-data:
-  values.json: {{ toJson .Values | quote }}
-"""
-
-
-def run(cluster: Cluster, *arguments: str, kubeconfig: Path | str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line of the deployment with the cluster's own kubectl and helm."""
-    env = {
-        **os.environ,
-        "KUBECONFIG": str(kubeconfig or cluster.kubeconfig),
-        "PATH": f"{cluster.kubeconfig.parent / 'bin'}:{os.environ['PATH']}",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    command = [sys.executable, "-m", "deploy", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=300)
-
-
-def lines(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
-    """What a check printed: status and detail by what was looked at."""
-    rows = [line for line in done.stdout.splitlines() if re.match(r"(OK|MISSING|LOOK) ", line)]
-    cells = [re.split(r"  +", re.sub(r"^(OK|MISSING|LOOK) +", r"\1  ", row), maxsplit=2) for row in rows]
-    return {what: (status, detail) for status, what, detail in cells}
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.deploying import lines, run, write_charts
 
 
 @pytest.fixture(scope="module")
 def charts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stand-in for every chart."""
-    folder = tmp_path_factory.mktemp("charts")
-    for chart in (part.chart for part in PARTS if part.chart):
-        files = {
-            "Chart.yaml": f"apiVersion: v2\nname: {chart.name}\nversion: {chart.version}\n",
-            "templates/values.yaml": TEMPLATE,
-        }
-        with tarfile.open(folder / f"{chart.name}-{chart.version}.tgz", "w:gz") as archive:
-            for name, text in files.items():
-                entry = tarfile.TarInfo(f"{chart.name}/{name}")
-                entry.size = len(text)
-                archive.addfile(entry, io.BytesIO(text.encode()))
-    return folder
+    return write_charts(tmp_path_factory.mktemp("charts"))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from tests.kubernetes.cluster import Cluster, kit
 from tests.kubernetes.images import BASE
 from tests.kubernetes.runtime_airflow import Airflow, running_airflow
-from tests.kubernetes.runtime_cluster import connection, kubeconfig_of, provide
+from tests.kubernetes.runtime_cluster import connection, kubeconfig_of, provide, use_up_quota
 from tests.stack import wait_for
 
 HERE = Path(__file__).parent
@@ -50,10 +50,7 @@ def quota(cluster: Cluster) -> Iterator[str]:
     """A namespace whose quota is used up."""
     with cluster.namespace("quota") as name:
         provide(cluster, name)
-        spec = {"hard": {"pods": "0"}}
-        given = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": spec}
-        cluster.kubectl("apply", "-n", name, "-f", "-", given=given)
-        wait_for(lambda: "hard" in cluster.get("resourcequota/none", "-n", name)["status"], 30, "the quota")
+        use_up_quota(cluster, name)
         yield name
 
 

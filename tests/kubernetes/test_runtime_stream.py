@@ -5,22 +5,29 @@ spark-operator (`operator_stand_in.py`) and for the application. Runs in Airflow
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.kubernetes.cluster import REPOSITORY, Cluster, kit
 from tests.kubernetes.images import BASE
-from tests.kubernetes.runtime_cluster import connection, kubeconfig_of, provide
-from tests.stack import INSTALLED, wait_for
+from tests.kubernetes.runtime_cluster import (
+    configure,
+    connection,
+    finished,
+    kubeconfig_of,
+    pods,
+    provide,
+    running_operator,
+    state,
+    use_up_quota,
+)
+from tests.stack import wait_for
 
 pytest.importorskip("airflow", reason="the plugins need Airflow's environment")
 sys.path.insert(0, str(REPOSITORY / "tests" / "unit" / "plugins"))
@@ -65,21 +72,8 @@ def image(cluster: Cluster) -> str:
 def operator(cluster: Cluster, namespace: str, image: str) -> Iterator[None]:
     """The stand-in for the operator, at work in the namespace."""
     provide(cluster, namespace)
-    cluster.kubectl("apply", "-f", str(Path(__file__).with_name("crd.yaml")))
-    cluster.kubectl(
-        "wait", "--for=condition=Established", "crd/sparkapplications.sparkoperator.k8s.io", "--timeout=30s"
-    )
-    command = [sys.executable, "-m", "tests.kubernetes.operator_stand_in", "--namespace", namespace]
-    command += ["--spark-submit", str(INSTALLED / "venvs" / "spark" / "bin" / "spark-submit")]
-    # spark-submit finds its Spark by the Python beside it.
-    path = f"{INSTALLED / 'venvs' / 'spark' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PYTHONPATH": str(REPOSITORY), "PATH": path}
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, env=env, cwd=REPOSITORY, stdout=output, stderr=output)
+    with running_operator(cluster, namespace):
         yield
-        assert process.poll() is None, output.seek(0) or output.read().decode()
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture
@@ -107,40 +101,6 @@ def runtime(
     wait_for(lambda: not pods(cluster, namespace), 60, "the end of all pods")
 
 
-def configure(cluster: Cluster, namespace: str, behaviour: str) -> None:
-    """Tell the stand-in for the application what to do when it starts next."""
-    patch = json.dumps({"data": {"STAND_IN": behaviour}})
-    cluster.kubectl("patch", "configmap", "shopstream-config", "-n", namespace, "--type=merge", "-p", patch)
-
-
-def pods(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = cluster.get("pods", "-n", namespace)["items"]
-    return found
-
-
-def state(cluster: Cluster, namespace: str) -> str:
-    application = cluster.get("sparkapplication", NAME, "-n", namespace)
-    return str(application.get("status", {}).get("applicationState", {}).get("state", ""))
-
-
-def finished(cluster: Cluster, namespace: str) -> list[str]:
-    """The fingerprints of the drivers that ended in good order."""
-    spec = {
-        "serviceAccountName": "shopstream-job",
-        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "shopstream-data"}}],
-        "containers": [
-            {
-                "name": "main",
-                "image": IMAGE,
-                "imagePullPolicy": "Never",
-                "command": ["sh", "-c", "cat /data/finished || true"],
-                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-            }
-        ],
-    }
-    return cluster.run_pod(namespace, spec).output.split()
-
-
 def test_a_driver_is_launched_found_and_stopped_in_good_order(
     runtime: Runtime, cluster: Cluster, namespace: str
 ) -> None:
@@ -157,7 +117,7 @@ def test_a_driver_is_launched_found_and_stopped_in_good_order(
     assert "finished its work and ended" in runtime().stop(found, 20)
     assert pods(cluster, namespace) == []
     assert runtime().find(None) is None
-    assert finished(cluster, namespace)[-1] == "cafe"
+    assert finished(cluster, namespace, IMAGE)[-1] == "cafe"
 
 
 def test_the_driver_is_locked_down_and_owned(runtime: Runtime, cluster: Cluster, namespace: str) -> None:
@@ -205,7 +165,7 @@ def test_another_image_replaces_the_driver_and_there_are_never_two(
     # Without `stop`: a launch sees to it itself.
     runtime(SHOPSTREAM_SPARK_IMAGE=OTHER_IMAGE).launch("beef")
     assert first["metadata"]["uid"] not in {pod["metadata"]["uid"] for pod in pods(cluster, namespace)}
-    assert finished(cluster, namespace)[-1] == "cafe", "it had ended before the next one was created"
+    assert finished(cluster, namespace, IMAGE)[-1] == "cafe", "it had ended before the next one was created"
     wait_for(lambda: state(cluster, namespace) == "RUNNING", 90, "the next driver")
     second = cluster.get("pod", DRIVER_POD, "-n", namespace)
     assert second["spec"]["containers"][0]["image"] == OTHER_IMAGE
@@ -235,14 +195,7 @@ def test_a_missing_image_is_told_of(runtime: Runtime) -> None:
 
 
 def test_a_used_up_quota_is_told_of(runtime: Runtime, cluster: Cluster, namespace: str) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "none"},
-        "spec": {"hard": {"pods": "0"}},
-    }
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", given=quota)
-    wait_for(lambda: "hard" in cluster.get("resourcequota/none", "-n", namespace)["status"], 30, "the quota")
+    use_up_quota(cluster, namespace)
     try:
         driver = runtime().launch("cafe")
         assert runtime().wait(driver, 90)

@@ -140,6 +140,7 @@ def test_training_runs_as_pods(platform: Platform) -> None:
     assert users == db["user_feature_engineering"].count_documents({}) > 100
     assert db["churn_predictions"].count_documents({}) > 100
     text = platform.airflow.attempt("train_models", run_id, "churn").text
+    assert "was interrupted" not in text, text
     assert "python -m spark_jobs.jobs.churn" in text
     assert "mongodb://" not in text.replace("mongodb://***", "")
     wait_for(lambda: not platform.pods(JOB), 60, "the end of the jobs' pods")

@@ -118,6 +118,8 @@ class PodJobOperator(KubernetesPodOperator):
             base_container_name=self.base_container_name,
             trigger_start_time=datetime.now(UTC),
             kubernetes_conn_id=self.kubernetes_conn_id,
+            # Without a connection the triggerer's hook would not think of the cluster that it is in.
+            in_cluster=self.hook.is_in_cluster or None,
             poll_interval=self.poll_interval,
             startup_timeout=patience_to_start,
             startup_check_interval=self.startup_check_interval_seconds,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 from kubernetes_stand_ins import pod, waiting
 
 from shopstream.config import Config
@@ -134,3 +134,15 @@ def test_a_wait_that_was_interrupted_goes_on(state: dict[str, Any], event: dict[
     found = SimpleNamespace(metadata=SimpleNamespace(deletion_timestamp=None))
     phase = "Running" if "running" in state else "Pending"
     assert _may_go_on(pod(phase, state), found, event) is goes_on
+
+
+@pytest.mark.parametrize(("in_cluster", "told"), [(True, True), (False, None)])
+def test_the_trigger_finds_the_cluster_as_the_task_did(
+    kubernetes: pytest.MonkeyPatch, in_cluster: bool, told: bool | None
+) -> None:
+    task = operator()
+    task.pod = SimpleNamespace(metadata=SimpleNamespace(name="p", namespace="shop"))
+    kubernetes.setattr(type(task.hook), "is_in_cluster", in_cluster)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.invoke_defer_method()
+    assert deferred.value.trigger.serialize()[1]["in_cluster"] is told

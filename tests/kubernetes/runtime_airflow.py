@@ -102,7 +102,9 @@ def environment(home: Path, dags: Path, url: str, variables: Mapping[str, str]) 
         "CORE__PLUGINS_FOLDER": REPOSITORY / "plugins",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__PARALLELISM": 6,
+        "CORE__PARALLELISM": 4,
+        # Imports of several tasks at once take their time on a busy machine.
+        "CORE__DAGBAG_IMPORT_TIMEOUT": 120,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -40,17 +40,15 @@ def database(config: Config) -> Database[Document]:
 
 def replace(db: Database[Document], collection: str, documents: Iterable[Mapping[str, Any]]) -> None:
     """Replace, or insert, each document by its `_id`: quicker than `upsert` where most of them exist."""
-    remaining = iter(documents)
-    while bulk := list(islice(remaining, BULK_SIZE)):
-        operations = [ReplaceOne({"_id": document["_id"]}, dict(document), upsert=True) for document in bulk]
+    for bulk in _bulks(documents):
+        operations = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in bulk]
         db[collection].bulk_write(operations, ordered=False)
 
 
 def merge(db: Database[Document], collection: str, documents: Iterable[Mapping[str, Any]]) -> None:
     """Insert each document, or set its fields in the document that has its `_id`, which keeps what else is there."""
-    remaining = iter(documents)
-    while bulk := list(islice(remaining, BULK_SIZE)):
-        operations = [UpdateOne({"_id": document["_id"]}, {"$set": dict(document)}, upsert=True) for document in bulk]
+    for bulk in _bulks(documents):
+        operations = [UpdateOne({"_id": document["_id"]}, {"$set": document}, upsert=True) for document in bulk]
         db[collection].bulk_write(operations, ordered=False)
 
 
@@ -61,8 +59,7 @@ def upsert(db: Database[Document], collection: str, documents: Iterable[Mapping[
     documents that exist already are then replaced.
     """
     sent = 0
-    remaining = iter(documents)
-    while bulk := [dict(document) for document in islice(remaining, BULK_SIZE)]:
+    for bulk in _bulks(documents):
         try:
             db[collection].insert_many(bulk, ordered=False)
         except BulkWriteError as error:
@@ -72,6 +69,13 @@ def upsert(db: Database[Document], collection: str, documents: Iterable[Mapping[
             replace(db, collection, [bulk[failure["index"]] for failure in failures])
         sent += len(bulk)
     return sent
+
+
+def _bulks(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[Document]]:
+    """Yield copies of the documents, as many as one request carries."""
+    remaining = iter(documents)
+    while bulk := [dict(document) for document in islice(remaining, BULK_SIZE)]:
+        yield bulk
 
 
 _DUPLICATE_KEY = 11000

@@ -46,7 +46,7 @@ def _settings(config: Config) -> dict[str, str]:
             "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
         ),
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-        # Adaptive execution is not used by stateful queries, and costs the small batch jobs of the sink extra stages.
+        # Stateful queries do not use adaptive execution, and warn where it is on.
         "spark.sql.adaptive.enabled": "false",
         # Sorting a batch's cells takes half the time of holding a set and two sketches for each of them in memory.
         "spark.sql.execution.useObjectHashAggregateExec": "false",

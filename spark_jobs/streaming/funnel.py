@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo.database import Database
 
 from spark_jobs.mongo import upsert
+from spark_jobs.streaming.times import EPOCH
 
 WINDOW = timedelta(minutes=15)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def window_of(moment: datetime) -> datetime:
     """Return the start of the 15-minute window that `moment` falls into."""
-    return moment - (moment - _EPOCH) % WINDOW
+    return moment - (moment - EPOCH) % WINDOW
 
 
 def refresh(

@@ -17,9 +17,9 @@ from pymongo.database import Database
 
 from spark_jobs.streaming.counts import BatchCounts
 from spark_jobs.streaming.data_loss import Gap
+from spark_jobs.streaming.times import EPOCH
 
 DRIVER_ID = "driver"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOTALS = ("accepted", "dead_lettered", "late_events", "duplicates", "lost_records")
 
 
@@ -57,7 +57,7 @@ class Heartbeat:
             "start_offsets": previous.get("start_offsets", {}),
             "end_offsets": previous.get("end_offsets", {}),
             "watermark": previous.get("watermark"),
-            "newest_record": previous.get("newest_record", _EPOCH),
+            "newest_record": previous.get("newest_record", EPOCH),
             "state_rows": 0,
             "state_bytes": 0,
             "open_sessions": 0,
@@ -103,7 +103,7 @@ class Heartbeat:
                 "end_offsets": dict(start),
                 "last_batch_id": -1,
                 "watermark": None,
-                "newest_record": _EPOCH,
+                "newest_record": EPOCH,
             }
         self._save()
 

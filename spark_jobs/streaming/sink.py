@@ -132,11 +132,13 @@ class Sink:
     def _write_visits(self, parts: Iterable[Document]) -> None:
         changes = self.open_visits.apply(parts)
         visits = self._db["user_session_analytics"]
-        upsert(
-            self._db,
-            "user_session_analytics",
-            ({**visit, "generation": self._generation} for visit in changes.upserts if self._is_whole(visit)),
-        )
+        new: list[Document] = []
+        changed: list[Document] = []
+        for visit in changes.upserts:
+            if self._is_whole(visit):
+                (changed if visit["_id"] in changes.known else new).append(visit | {"generation": self._generation})
+        upsert(self._db, "user_session_analytics", new)
+        replace(self._db, "user_session_analytics", changed)
         funnel.refresh(self._db, changes.starts, without=changes.deletes)
         if changes.deletes:
             visits.delete_many({"_id": {"$in": changes.deletes}})

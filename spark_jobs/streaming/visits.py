@@ -139,9 +139,17 @@ def _behavior(events: int, carts: int, purchases: int) -> str:
 
 @dataclass
 class Changes:
-    """What a micro-batch changes in `user_session_analytics`: whole documents to write, `_id`s to remove."""
+    """What a micro-batch changes in `user_session_analytics`.
+
+    Attributes:
+        upserts: Whole documents to write.
+        known: The `_id`s of those that have been written before.
+        deletes: `_id`s to remove.
+        starts: When the visits start that change, and those that are removed.
+    """
 
     upserts: list[Document] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
     deletes: list[str] = field(default_factory=list)
     starts: set[datetime] = field(default_factory=set)
 
@@ -231,6 +239,7 @@ class OpenVisits:
                 if session.written.get(visit["_id"]) != now[visit["_id"]]
                 or any((visit["user_id"], one["window_start"]) in slots for one in visit["parts"])
             ]
+            changes.known |= session.written.keys() & now.keys()
             changes.deletes += gone
             changes.starts |= {session.written[visit_id][1] for visit_id in gone}
             session.written = now

@@ -111,8 +111,10 @@ class VisitStream:
 
     def _writes(self, changes: Changes) -> Iterator[None]:
         """Write one document after the other; the caller may stop at any of them."""
-        new = [one for one in changes.upserts if one["_id"] not in self.visits]
-        for one in new + [one for one in changes.upserts if one not in new]:
+        # A wrong guess would cost a second write only, but every visit.
+        assert changes.known.isdisjoint(one["_id"] for one in changes.upserts if one["_id"] not in self.visits)
+        new = [one for one in changes.upserts if one["_id"] not in changes.known]
+        for one in new + [one for one in changes.upserts if one["_id"] in changes.known]:
             self.visits[one["_id"]] = one
             yield
         for window in sorted({funnel.window_of(start) for start in changes.starts}):

@@ -6,12 +6,12 @@ Runs until SIGTERM, which lets the micro-batch finish. Only one runs at a time.
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from typing import Any
 
 from spark_jobs.config import Config
 from spark_jobs.entry import run
+from spark_jobs.garbage import collect_rarely
 from spark_jobs.mongo import database
 from spark_jobs.session import spark_session
 from spark_jobs.streaming.application import StreamingApplication, sole_driver
@@ -24,19 +24,12 @@ def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     with sole_driver(config):
         db = database(config)
         spark = spark_session("shopstream-stream", config, _settings(config), long_running=True)
-        _collect_rarely()
+        collect_rarely()
         # Last, as everything before it takes a while: the lease of a driver that was killed runs out meanwhile.
         with Lease(db, config.lease_seconds) as lease:
             StreamingApplication(spark, config, db, lease).run()
         spark.stop()
     return {}
-
-
-def _collect_rarely() -> None:
-    """Let Python look for garbage less often: documents are many, short-lived, and without cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
 
 
 def _settings(config: Config) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 ## What
 Trains and scores the models as of one moment: the end of the run's six-hour interval. Features of each user from the 30
-days before it, from those customer segments and churn probabilities; from the same events the daily time series,
-statistics and journeys. At the end the run is promoted: `latest` moves to it, unless its models are clearly worse. A
+days before it, from those customer segments and churn probabilities; from the same events recommendations, the daily time
+series, statistics and journeys. At the end the run is promoted: `latest` moves to it, unless its models are clearly worse. A
 run is a pure function of that moment: repeated or backfilled months later it writes identical documents.
 
 ## Upstream
@@ -42,7 +42,7 @@ def job_task(job: str, **kwargs: object) -> SparkJobOperator:
 
 with DAG(
     dag_id="train_models",
-    description="Segments, churn, time series, statistics and journeys as of the end of each six hours",
+    description="Segments, churn, recommendations, time series, statistics and journeys as of the end of each six hours",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable(TRAINING_CRON, timezone="UTC"),
     start_date=START_DATE,
@@ -70,6 +70,7 @@ with DAG(
         "churn", doc_md="Who will not come back within 7 days; `churn_predictions`. Skipped where history is too short."
     )
     reports = [
+        job_task("recommendations", doc_md="What goes together, top 10 per product and user; `product_recommendations`."),
         job_task("time_series", doc_md="Daily figures with moving averages; `time_series_analysis`."),
         job_task("statistics", doc_md="Prices, correlations, categories; `statistical_analysis`."),
         job_task("journeys", doc_md="Funnel, drop-off and paths; `journey_metrics`."),

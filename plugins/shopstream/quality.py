@@ -19,6 +19,7 @@ CHECKS = (
     "user_feature_engineering",
     "customer_segments",
     "churn_predictions",
+    "product_recommendations",
     "time_series_analysis",
     "statistical_analysis",
     "journey_metrics",

@@ -90,7 +90,17 @@ KINDS: dict[str, str] = {
     "seed_dimensions": "ingestion",
     "validate": "quality",
     **dict.fromkeys(
-        ("churn", "extract_events", "features", "journeys", "segments", "statistics", "time_series"), "training"
+        (
+            "churn",
+            "extract_events",
+            "features",
+            "journeys",
+            "recommendations",
+            "segments",
+            "statistics",
+            "time_series",
+        ),
+        "training",
     ),
     "stream_driver": "stream_driver",
     "stream_executor": "stream_executor",

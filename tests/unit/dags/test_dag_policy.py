@@ -181,10 +181,11 @@ def test_schedules(dagbag: DagBag) -> None:
 def test_the_shape_of_training(dagbag: DagBag) -> None:
     dag = dagbag.dags["train_models"]
     assert {task.task_id: task.downstream_task_ids for task in tasks(dag)} == {
-        "extract_events": {"features", "time_series", "statistics", "journeys"},
+        "extract_events": {"features", "recommendations", "time_series", "statistics", "journeys"},
         "features": {"segments", "churn"},
         "segments": {"promote"},
         "churn": {"promote"},
+        "recommendations": {"promote"},
         "time_series": {"promote"},
         "statistics": {"promote"},
         "journeys": {"promote"},
@@ -207,7 +208,7 @@ def job_source(job: str) -> str:
 def test_jobs_know_the_options_that_dags_give_them(dagbag: DagBag) -> None:
     """The two sides share no import, so this reads the jobs' source."""
     jobs = [task for dag in dagbag.dags.values() for task in tasks(dag) if isinstance(task, SparkJobOperator)]
-    assert len(jobs) == 11
+    assert len(jobs) == 12
     for task in jobs:
         source = job_source(task.job)
         for option in re.findall(r"--[a-z-]+", " ".join(task.arguments)):

@@ -69,7 +69,7 @@ def test_training_goes_on_without_a_skipped_model(run: Run, calls: Path) -> None
     called = calls.read_text().split()
     assert called[0] == "extract_events"
     assert called[-1] == "promote"
-    assert len(called) == 8
+    assert len(called) == 9
 
 
 def test_training_without_any_events_is_skipped_as_a_whole(run: Run, calls: Path) -> None:

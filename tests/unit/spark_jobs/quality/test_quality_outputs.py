@@ -69,6 +69,12 @@ def _churn(user: int) -> Document:
     return document | {"churn_prediction": int(probability > 0.5), "risk_level": level}
 
 
+def _recommendation(kind: str, key: str | int, **keys: int) -> Document:
+    entries = [{"rank": rank, "product_id": 100 + rank, "score": 1 / rank} for rank in range(1, 6)]
+    document = {"_id": f"{ISO}|{kind}|{key}", "as_of": AS_OF, "kind": kind, **keys}
+    return document | {"recommendations": entries}
+
+
 def _day(number: int) -> Document:
     date = AS_OF - timedelta(days=number)
     return {
@@ -162,6 +168,11 @@ VALID: dict[str, list[Document]] = {
     "user_feature_engineering": [_features(user) for user in range(1, 30)],
     "customer_segments": [_segment(user) for user in range(1, 30)],
     "churn_predictions": [_churn(user) for user in range(1, 30)],
+    "product_recommendations": [
+        *(_recommendation("product", product, product_id=product) for product in range(1, 20)),
+        *(_recommendation("user", user, user_id=user) for user in range(1, 20)),
+        _recommendation("popular", "all"),
+    ],
     "time_series_analysis": [_day(number) for number in range(1, 8)],
     # Enough correlations for both measures to be categories: they are compared with each other.
     "statistical_analysis": [_price_summary("all"), *(_correlation("views", f"carts{n % 2}") for n in range(40))],
@@ -208,6 +219,14 @@ SPOILT: dict[str, list[tuple[int, Document, str]]] = {
         (0, {"churn_probability": 0.9, "churn_prediction": 0}, f"{SET}:prediction_fits"),
         (0, {"risk_level": "Huge"}, f"{SET}:risk_level"),
         (0, {"churn_prediction": True}, WRONG_TYPES),
+    ],
+    "product_recommendations": [
+        (0, {"recommendations": []}, f"{BETWEEN}:recommendations_length"),
+        (0, {"recommendations": None}, f"{NULL}:recommendations_length"),
+        (0, {"product_id": None}, f'{NULL}:product_id[col("kind")=="product"]'),
+        (19, {"user_id": None}, f'{NULL}:user_id[col("kind")=="user"]'),
+        (0, {"kind": "brand"}, f"{SET}:kind"),
+        (0, {}, "expect_column_values_to_match_regex:_id"),
     ],
     "time_series_analysis": [
         (0, {"date": AS_OF}, f"{SET}:before_as_of"),

@@ -18,7 +18,7 @@ Validated = Callable[[str, list[dict[str, Any]]], dict[str, Finding]]
 
 def test_there_is_one_suite_per_collection() -> None:
     assert {path.stem for path in SUITES_FOLDER.glob("*.json")} == set(COLLECTIONS)
-    assert len(COLLECTIONS) == 16
+    assert len(COLLECTIONS) == 17
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)

@@ -1,0 +1,168 @@
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame
+
+from spark_jobs.ml.recommendations import (
+    MOST_PER_SESSION,
+    MOST_PER_USER,
+    SHRINKAGE,
+    TOP,
+    hit_rates,
+    popular_products,
+    recommendation_documents,
+    similar_products,
+    touches,
+    user_recommendations,
+)
+
+MakeEvent = Callable[..., dict[str, Any]]
+MakeFrame = Callable[..., DataFrame]
+
+
+def ranked(frame: DataFrame, key: str) -> dict[int, list[tuple[int, float]]]:
+    """(other product, score) by key, in the order of the ranks."""
+    found = defaultdict(list)
+    for row in sorted(frame.collect(), key=lambda row: (row[key], row["rank"])):
+        found[row[key]].append((row["other_id"], float(row["score"])))
+        assert row["rank"] == len(found[row[key]])
+    return dict(found)
+
+
+def expected_similar(events: list[dict[str, Any]]) -> dict[int, list[tuple[int, float]]]:
+    """The definition, in plain Python."""
+    sessions, buyers = defaultdict(set), defaultdict(set)
+    for event in events:
+        sessions[event["user_id"], event["user_session"]].add(event["product_id"])
+        if event["event_type"] == "purchase":
+            buyers[event["user_id"]].add(event["product_id"])
+    scores: dict[tuple[int, int], float] = defaultdict(float)
+    for units in (sessions.values(), buyers.values()):
+        for a, b in {pair for unit in units for pair in permutations(unit, 2)}:
+            met = sum({a, b} <= unit for unit in units)
+            mean = (sum(a in unit for unit in units) * sum(b in unit for unit in units)) ** 0.5
+            scores[a, b] += round(met / (mean + SHRINKAGE), 10)
+    found = defaultdict(list)
+    for (a, b), score in sorted(scores.items(), key=lambda item: (item[0][0], -round(item[1], 10), item[0][1])):
+        found[a].append((b, score))
+    return {a: others[:TOP] for a, others in found.items()}
+
+
+def test_similar_products_equal_a_plain_recomputation(event: MakeEvent, frame: MakeFrame) -> None:
+    dice = random.Random(4)
+    types = ("view", "view", "cart", "purchase")
+    events = []
+    for _ in range(600):
+        user = dice.randrange(40)
+        session, product = f"{user}-{dice.randrange(4)}", int(dice.paretovariate(0.9)) % 25
+        events.append(
+            event(dice.uniform(0, 30), dice.choice(types), user_id=user, user_session=session, product_id=product)
+        )
+    expected = expected_similar(events)
+    assert max(map(len, expected.values())) == TOP
+    for order in (events, events[::-1]):
+        found = ranked(similar_products(touches(frame(order))), "product_id")
+        assert found.keys() == expected.keys()
+        for product, others in expected.items():
+            assert [other for other, _ in found[product]] == [other for other, _ in others]
+            assert [score for _, score in found[product]] == pytest.approx([score for _, score in others])
+
+
+def test_removing_from_the_cart_is_no_interest(event: MakeEvent, frame: MakeFrame) -> None:
+    assert touches(frame([event(1, "remove_from_cart")])).count() == 0
+
+
+def test_a_bot_contributes_no_more_than_a_busy_customer(event: MakeEvent, frame: MakeFrame) -> None:
+    in_one_session = [event(1 + n / 10_000, user_id=1, product_id=n) for n in range(3_000)]
+    in_many = [event(n / 100, user_id=2, user_session=f"s{n // 2}", product_id=n) for n in range(1, 2_000)]
+    touched = touches(frame([*in_one_session, *in_many])).cache()
+    kept = {user: sorted(row["product_id"] for row in touched.where(f"user_id = {user}").collect()) for user in (1, 2)}
+    # The latest ones.
+    assert kept[1] == list(range(MOST_PER_SESSION))
+    assert kept[2] == list(range(1, MOST_PER_USER + 1))
+
+
+def test_equal_scores_are_ranked_by_id(event: MakeEvent, frame: MakeFrame) -> None:
+    products = list(range(15, 0, -1))
+    similar = ranked(similar_products(touches(frame(event(1, product_id=n) for n in products))), "product_id")
+    assert [other for other, _ in similar[15]] == list(range(1, TOP + 1))
+    assert [other for other, _ in similar[1]] == list(range(2, TOP + 2))
+
+
+def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event: MakeEvent, frame: MakeFrame) -> None:
+    together = [
+        event(5, user_id=user, user_session=f"s{user}", product_id=product)
+        for user, products in {1: (1, 2, 3), 2: (1, 2), 3: (1, 3, 4), 4: (9,)}.items()
+        for product in products
+    ]
+    touched = touches(frame(together)).cache()
+    found = ranked(user_recommendations(touched, similar_products(touched)), "user_id")
+    assert {user: [other for other, _ in others] for user, others in found.items()} == {1: [4], 2: [3, 4], 3: [2]}
+    scores = {product: dict(others) for product, others in expected_similar(together).items()}
+    assert found[2][0][1] == pytest.approx(scores[1][3] + scores[2][3])
+
+
+def test_popular_products_are_those_of_most_users(event: MakeEvent, frame: MakeFrame) -> None:
+    events = [event(1, user_id=user, product_id=product) for product in (5, 6, 7) for user in range(product % 3 + 1)]
+    events += [event(1, user_id=0, user_session=f"s{n}", product_id=6) for n in range(9)]
+    found = popular_products(touches(frame(events))).orderBy("rank").collect()
+    assert [(row["rank"], row["other_id"], row["score"]) for row in found] == [(1, 5, 3), (2, 7, 2), (3, 6, 1)]
+
+
+def test_hit_rates_are_of_users_who_found_something_new(event: MakeEvent, frame: MakeFrame) -> None:
+    """Four tastes of six products each; what all look at is popular, and known to everybody."""
+    before, after = [], []
+    for user in range(24):
+        taste = 100 * (1 + user % 4)
+        touched = (1, 2, *(taste + (user // 4 + step) % 6 for step in (0, 1, 2)))
+        before += [event(3, user_id=user, user_session=f"s{user}", product_id=product) for product in touched]
+        # Something of their taste, something seen before, something nobody knows.
+        after.append(event(0.5, user_id=user, product_id=taste + (user // 4 + 3) % 6))
+        after.append(event(0.5, user_id=user, product_id=1))
+    after += [event(0.5, user_id=99, product_id=100), event(0.5, user_id=0, product_id=999)]
+    rates = hit_rates(touches(frame(before)).cache(), touches(frame(after)))
+    assert rates["users_evaluated"] == 24
+    assert rates["hit_rate_at_10"] == 1.0
+    assert 0 < (rates["popularity_hit_rate_at_10"] or 0) < 1
+
+
+def test_without_a_user_to_judge_by_there_is_no_rate(event: MakeEvent, frame: MakeFrame) -> None:
+    known, seen_again = touches(frame([event(3)])), touches(frame([event(0.5)]))
+    nothing = {"users_evaluated": 0, "hit_rate_at_10": None, "popularity_hit_rate_at_10": None}
+    assert hit_rates(known, seen_again) == nothing
+    assert hit_rates(known, touches(frame([event(0.5, user_id=8)]))) == nothing
+
+
+def test_documents_hold_ranked_products(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    touched = touches(frame([event(1, product_id=product) for product in (3, 1, 2)])).cache()
+    documents = recommendation_documents(similar_products(touched), "product", "product_id", as_of).collect()
+    (first,) = [row.asDict(recursive=True) for row in documents if row["product_id"] == 1]
+    score = pytest.approx(1 / (1 + SHRINKAGE))
+    assert first == {
+        "_id": "2019-11-01T00:00:00Z|product|1",
+        "as_of": as_of.replace(tzinfo=None),
+        "kind": "product",
+        "product_id": 1,
+        "recommendations": [
+            {"rank": 1, "product_id": 2, "score": score},
+            {"rank": 2, "product_id": 3, "score": score},
+        ],
+    }
+    (popular,) = recommendation_documents(popular_products(touched), "popular", None, as_of).collect()
+    assert popular["_id"] == "2019-11-01T00:00:00Z|popular|all"
+    assert [entry["product_id"] for entry in popular["recommendations"]] == [1, 2, 3]
+
+
+def test_one_product_alone_has_no_documents(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    touched = touches(frame([event(1)]))
+    for ranks, kind, key in (
+        (similar_products(touched), "product", "product_id"),
+        (user_recommendations(touched, similar_products(touched)), "user", "user_id"),
+        (popular_products(frame([]).selectExpr("user_id", "product_id")), "popular", None),
+    ):
+        assert recommendation_documents(ranks, kind, key, as_of).count() == 0

@@ -6,36 +6,41 @@ import sys
 from datetime import timedelta
 
 from spark_jobs.errors import JobSkipped
-from spark_jobs.ml import churn
+from spark_jobs.ml import churn, churn_data
 from spark_jobs.ml.as_of import iso
-from spark_jobs.ml.run import Outcome, TrainingRun, training_job
+from spark_jobs.ml.run import HELD_OUT, Outcome, TrainingRun, training_job
 
 
 def compute(run: TrainingRun) -> Outcome:
     """Train, evaluate and score."""
-    if run.history < churn.LEAST_HISTORY:
+    if run.history < churn_data.LEAST_HISTORY:
         raise JobSkipped(
             f"{run.history / timedelta(days=1):.1f} days of events before {iso(run.as_of)}, churn needs at least "
-            f"{churn.LEAST_HISTORY.days} (the first known event happened at {iso(run.snapshot.first_event)})"
+            f"{churn_data.LEAST_HISTORY.days} (the first known event happened at {iso(run.snapshot.first_event)})"
         )
     first_event = run.snapshot.first_event
-    model = churn.train(churn.labelled(run.events, run.as_of, first_event).cache())
-    documents = churn.predictions(model, churn.churn_inputs(run.read("features"), run.as_of, first_event), run.as_of)
+    data = churn_data.labelled(run.events, run.as_of, first_event).cache()
+    model = churn.train(data)
+    documents = churn.predictions(
+        model, churn_data.churn_inputs(run.read("features"), run.as_of, first_event), run.as_of
+    )
     metrics = model.metrics
     return Outcome(
         {"churn": documents},
         result={name: metrics[name] for name in ("auc", "pr_auc", "brier", "users_held_out")}
-        | {"baseline_auc": metrics["baseline"]["auc"]},
+        | {"baseline_auc": metrics["baseline"]["auc"], "boosting_auc": metrics["boosting"]["auc"]},
         metrics=metrics,
         parameters={
             **churn.FOREST,
-            "inputs": list(churn.INPUTS),
-            "horizon_days": churn.HORIZON.days,
-            "held_out_percent": churn.HELD_OUT_PERCENT,
+            "boosting": churn.BOOSTING,
+            "inputs": list(churn_data.INPUTS),
+            "horizon_days": churn_data.HORIZON.days,
+            "held_out_percent": churn_data.HELD_OUT_PERCENT,
             "medium_risk_from": model.thresholds.medium,
             "high_risk_from": model.thresholds.high,
         },
         model=model.pipeline,
+        artefacts={HELD_OUT: data.where("held_out")},
     )
 
 

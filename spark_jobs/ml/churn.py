@@ -1,71 +1,45 @@
-"""Who will not come back within 7 days: a random forest trained on what the users of a week ago have done since."""
+"""Who will not come back within 7 days: a random forest trained on what the users of a week ago have done since.
+
+Gradient-boosted trees and a rule that knows recency alone are measured beside it, on the same users.
+"""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.classification import RandomForestClassifier
+from pyspark.ml.classification import GBTClassifier, RandomForestClassifier
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.errors import JobSkipped
 from spark_jobs.ml.as_of import iso
-from spark_jobs.ml.evaluation import Array, RiskThresholds, calibration_table, isotonic, quality, risk_thresholds
-from spark_jobs.ml.events import between, document_id
-from spark_jobs.ml.features import WINDOW_DAYS, user_features
+from spark_jobs.ml.churn_data import INPUTS, require_classes
+from spark_jobs.ml.evaluation import (
+    Array,
+    RiskThresholds,
+    auc,
+    calibration_table,
+    isotonic,
+    quality,
+    risk_thresholds,
+)
+from spark_jobs.ml.events import document_id
 
 log = logging.getLogger(__name__)
 
-HORIZON = timedelta(days=7)
-LEAST_HISTORY = timedelta(days=14)
-FEWEST_USERS = 60
-FEWEST_PER_CLASS = 5
-
 # Leaves of at least five users: better calibrated than pure leaves, and no worse at ranking.
 FOREST: dict[str, Any] = {"numTrees": 100, "maxDepth": 10, "minInstancesPerNode": 5, "seed": 20191001}
-HELD_OUT_PERCENT = 30
+# Small steps of shallow trees, in about the time that the forest takes.
+BOOSTING: dict[str, Any] = {"maxIter": 30, "maxDepth": 4, "stepSize": 0.15, "minInstancesPerNode": 5, "seed": 20191001}
 
-# Bagging draws per partition: with another number of them, another forest grows.
-_PARTITIONS = 4
-
-# Totals become rates per known day: at the training's cutoff, a week earlier, a short history is shorter still.
-_RATES = (
-    "total_events",
-    "session_count",
-    "cart_count",
-    "purchase_count",
-    "unique_products",
-    "active_days",
-    "total_spend",
-)
-_AS_THEY_ARE = (
-    "recency_days",
-    "tenure_days",
-    "unique_categories",
-    "avg_purchase_value",
-    "max_purchase_value",
-    "events_per_session",
-    "view_to_cart_rate",
-    "cart_to_purchase_rate",
-    "conversion_rate",
-    "weekend_share",
-    "budget_affinity",
-    "luxury_affinity",
-)
-_DERIVED = {
-    # How unusual the present silence is: 1 means as long as their visits are usually apart. -1: one day of visits only.
-    "relative_recency": "coalesce(recency_days * (active_days - 1) / nullif(tenure_days - recency_days, 0), -1)",
-    # Above 1: more active in the last 7 days than before.
-    "recent_activity": "events_last_7_days / total_events * tenure_days / least(tenure_days, 7)",
-}
-INPUTS = (*(f"{name}_per_day" for name in _RATES), *_AS_THEY_ARE, *_DERIVED)
+_COLUMNS = {"labelCol": "churned", "featuresCol": "inputs"}
+_SCORED = ("held_out", "churned", "recency_days", "churn_probability")
 
 
 @dataclass(frozen=True)
@@ -75,8 +49,9 @@ class ChurnModel:
     Attributes:
         pipeline: Assembler and forest.
         thresholds: Where risk levels begin.
-        metrics: `auc`, `pr_auc`, `brier` on held-out users; `baseline`, the same for recency alone; `calibration`;
-            `feature_importances`; numbers of users and shares of churned ones.
+        metrics: `auc`, `pr_auc`, `brier` on held-out users; `baseline`, the same for recency alone; `boosting`, the
+            same for gradient-boosted trees, with their `calibration`; `calibration`; `feature_importances`;
+            `class_balance`, numbers of users that churned and returned; numbers of users and shares of churned ones.
     """
 
     pipeline: PipelineModel
@@ -84,83 +59,8 @@ class ChurnModel:
     metrics: dict[str, Any]
 
 
-def churn_inputs(features: DataFrame, cutoff: datetime, first_event: datetime) -> DataFrame:
-    """Select what the forest sees.
-
-    Args:
-        features: As from `user_features` with the same cutoff.
-        cutoff: End of the events behind the features.
-        first_event: Beginning of the known history.
-
-    Returns:
-        `user_id` and `INPUTS`; what is undefined for a user (a rate without a cart, say) is 0. A fixed number of
-        partitions, each in the order of `user_id`: the forest depends on both.
-    """
-    known_days = max(1.0, min(float(WINDOW_DAYS), (cutoff - first_event) / timedelta(days=1)))
-    columns = [
-        *((F.col(name) / F.lit(known_days)).alias(f"{name}_per_day") for name in _RATES),
-        *(F.col(name).cast("double").alias(name) for name in _AS_THEY_ARE),
-        *(F.expr(expression).cast("double").alias(name) for name, expression in _DERIVED.items()),
-    ]
-    selected = features.select("user_id", *columns).na.fill(0.0)
-    return selected.repartition(_PARTITIONS, "user_id").sortWithinPartitions("user_id")
-
-
-def labelled(events: DataFrame, as_of: datetime, first_event: datetime) -> DataFrame:
-    """Build the training data of `as_of`: users of the 30 days before the cutoff, a week earlier, and if they returned.
-
-    Args:
-        events: As for `user_features`.
-        as_of: End of the week in which users returned, or not.
-        first_event: Beginning of the known history.
-
-    Returns:
-        `user_id`, `INPUTS` from events before the cutoff only, `churned` (1.0: no event in the week), `held_out`
-        (30 % of the users, by a hash of their id: the same users in every run).
-    """
-    cutoff = as_of - HORIZON
-    returned = between(events, cutoff, as_of).select("user_id").distinct().withColumn("returned", F.lit(1))
-    inputs = churn_inputs(user_features(events, cutoff), cutoff, first_event)
-    bucket = F.pmod(F.xxhash64(F.lit("churn"), F.col("user_id")), F.lit(100))
-    joined = inputs.join(returned, "user_id", how="left").select(
-        "user_id",
-        *INPUTS,
-        F.col("returned").isNull().cast("double").alias("churned"),
-        (bucket < HELD_OUT_PERCENT).alias("held_out"),
-    )
-    return joined.repartition(_PARTITIONS, "user_id").sortWithinPartitions("user_id")
-
-
-def require_classes(data: DataFrame) -> None:
-    """Stop early where there is nothing to learn from.
-
-    Args:
-        data: As from `labelled`.
-
-    Raises:
-        JobSkipped: Too few users, or too few that returned or churned; the message has the figures.
-    """
-    counts = {
-        (row["held_out"], row["churned"]): row["users"]
-        for row in data.groupBy("held_out", "churned").agg(F.count("*").alias("users")).collect()
-    }
-    users = sum(counts.values())
-    if users < FEWEST_USERS:
-        raise JobSkipped(
-            f"{users} users in the {WINDOW_DAYS} days before the last week, churn needs at least {FEWEST_USERS}"
-        )
-    for held_out, churned in ((False, 0.0), (False, 1.0), (True, 0.0), (True, 1.0)):
-        found = counts.get((held_out, churned), 0)
-        if found < FEWEST_PER_CLASS:
-            total = sum(count for key, count in counts.items() if key[1] == churned)
-            raise JobSkipped(
-                f"of {users} users {total} {'churned' if churned else 'returned'} in the last week, {found} of them "
-                f"among the {'held-out' if held_out else 'training'} users: churn needs {FEWEST_PER_CLASS} there"
-            )
-
-
 def train(data: DataFrame) -> ChurnModel:
-    """Fit the forest to the users not held out, and measure it on those held out.
+    """Fit the forest to the users not held out, and measure it on those held out, beside boosted trees and recency.
 
     Args:
         data: As from `labelled`, better cached.
@@ -169,34 +69,77 @@ def train(data: DataFrame) -> ChurnModel:
         JobSkipped: There is too little to learn from.
     """
     require_classes(data)
-    forest = RandomForestClassifier(labelCol="churned", featuresCol="inputs", **FOREST)
-    pipeline = Pipeline(stages=[VectorAssembler(inputCols=list(INPUTS), outputCol="inputs"), forest])
-    model = pipeline.fit(data.where(~F.col("held_out")))
-    columns = ("held_out", "churned", "recency_days", "churn_probability")
-    forest_model: Any = model.stages[-1]
-    scored = with_probability(model, data).select(*columns).toArrow()
-    held_out, churned, recency, probability = (scored[name].to_numpy() for name in columns)
+    forest = _fit(RandomForestClassifier(**_COLUMNS, **FOREST), data)
+    boosted = _fit(GBTClassifier(**_COLUMNS, **BOOSTING), data)
+    scored = _scores(forest, data)
+    held_out, churned, recency, probability = (scored[name] for name in _SCORED)
     labels, probabilities = churned[held_out], probability[held_out]
-    rule = isotonic(churned[~held_out], recency[~held_out])
+    boosted_probabilities = _scores(boosted, data)["churn_probability"][held_out]
     table = calibration_table(labels, probabilities)
-    importances = sorted(
-        zip(INPUTS, forest_model.featureImportances.toArray().tolist(), strict=True),
-        key=lambda pair: (-pair[1], pair),
-    )
     metrics: dict[str, Any] = {
         **quality(labels, probabilities, probabilities),
-        "baseline": recency_rule(rule, labels, recency[held_out]),
+        "baseline": recency_rule(isotonic(churned[~held_out], recency[~held_out]), labels, recency[held_out]),
+        "boosting": {
+            **quality(labels, boosted_probabilities, boosted_probabilities),
+            "calibration": calibration_table(labels, boosted_probabilities),
+        },
         "calibration": table,
-        "feature_importances": [{"feature": name, "importance": value} for name, value in importances],
+        "feature_importances": _importances(forest),
+        "class_balance": {"trained_on": _balance(churned[~held_out]), "held_out": _balance(labels)},
         "users_trained_on": len(churned) - len(labels),
         "users_held_out": len(labels),
         "churn_rate_trained_on": float(churned[~held_out].mean()),
         "churn_rate_held_out": float(labels.mean()),
     }
     log.info(
-        "AUC %.3f on %d held-out users, recency alone %.3f", metrics["auc"], len(labels), metrics["baseline"]["auc"]
+        "AUC %.3f on %d held-out users, boosted trees %.3f, recency alone %.3f",
+        metrics["auc"],
+        len(labels),
+        metrics["boosting"]["auc"],
+        metrics["baseline"]["auc"],
     )
-    return ChurnModel(model, risk_thresholds(table), metrics)
+    return ChurnModel(forest, risk_thresholds(table), metrics)
+
+
+def _fit(classifier: Any, data: DataFrame) -> PipelineModel:
+    """Fit a classifier to the users not held out."""
+    assembler = VectorAssembler(inputCols=list(INPUTS), outputCol="inputs")
+    return Pipeline(stages=[assembler, classifier]).fit(data.where(~F.col("held_out")))
+
+
+def _scores(model: PipelineModel, data: DataFrame) -> dict[str, Array]:
+    """Return the columns `_SCORED`, in the order of `user_id`."""
+    table = with_probability(model, data).select("user_id", *_SCORED).toArrow().sort_by("user_id")
+    return {name: table[name].to_numpy() for name in _SCORED}
+
+
+def _importances(forest: PipelineModel) -> list[dict[str, Any]]:
+    """List each input with its share in what the trees gain by splitting, the greatest first."""
+    trees: Any = forest.stages[-1]
+    pairs = zip(INPUTS, trees.featureImportances.toArray().tolist(), strict=True)
+    return [{"feature": name, "importance": share} for name, share in sorted(pairs, key=lambda pair: (-pair[1], pair))]
+
+
+def _balance(labels: Array) -> dict[str, int]:
+    churned = int(labels.sum())
+    return {"churned": churned, "returned": len(labels) - churned}
+
+
+def held_out_auc(model: PipelineModel, held_out: DataFrame) -> float | None:
+    """Measure any churn model on held-out users.
+
+    Args:
+        model: Trained at any moment: users are held out by their id, so it has seen none of these.
+        held_out: `churned` and its inputs.
+
+    Returns:
+        The AUC; None for a model that asks for other inputs, so one of an older version of this code.
+    """
+    assembler: Any = model.stages[0]
+    if not set(assembler.getInputCols()) <= set(held_out.columns):
+        return None
+    scored = with_probability(model, held_out).select("churned", "churn_probability").toArrow()
+    return auc(scored["churned"].to_numpy(), scored["churn_probability"].to_numpy())
 
 
 def recency_rule(rule: tuple[Array, Array], labels: Array, recency_days: Array) -> dict[str, float]:

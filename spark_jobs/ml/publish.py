@@ -35,13 +35,13 @@ class Published:
     fingerprint: str
 
 
-def write_parquet(frame: DataFrame, path: Path) -> None:
-    """Write `frame` as one Parquet file in the order of its `_id`, which appears or is replaced in one step."""
+def write_parquet(frame: DataFrame, path: Path, order: str = "_id") -> None:
+    """Write `frame` as one Parquet file in the order of a column, which appears or is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Spark's default, INT96, comes back from Parquet without a time zone.
     frame.sparkSession.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
-        frame.repartition(1).sortWithinPartitions("_id").write.parquet(f"{folder}/out")
+        frame.repartition(1).sortWithinPartitions(order).write.parquet(f"{folder}/out")
         (part,) = Path(folder).glob("out/part-*.parquet")
         part.replace(path)
 

@@ -37,6 +37,10 @@ _SETTINGS = {
 }
 
 
+# Artefact of churn: the held-out users of a moment, on whom any churn model can be measured.
+HELD_OUT = "churn_held_out"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a computation gives back.
@@ -47,6 +51,7 @@ class Outcome:
         metrics: Further figures, for `model_runs` only.
         parameters: What the computation was told and what it chose.
         model: A fitted pipeline to keep.
+        artefacts: Further frames to keep as files, by their names; each has a `user_id`.
     """
 
     frames: Mapping[str, DataFrame]
@@ -54,6 +59,7 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     model: PipelineModel | None = None
+    artefacts: Mapping[str, DataFrame] = field(default_factory=dict)
 
 
 class TrainingRun:
@@ -181,6 +187,8 @@ def _execute(run: TrainingRun, db: Database[Document], collection: str, compute:
     paths = [run.artefact(name) for name in outcome.frames]
     for path, frame in zip(paths, outcome.frames.values(), strict=True):
         write_parquet(frame, path)
+    for name, frame in outcome.artefacts.items():
+        write_parquet(frame, run.artefact(name), order="user_id")
     model_path = _save_model(run, outcome.model) if outcome.model else None
     published = publish(db, collection, run.as_of, paths)
     artefact = model_path or work_folder(run.config, run.as_of)

@@ -91,7 +91,7 @@ def cluster(inputs: DataFrame, counts: Iterable[int] = CLUSTER_COUNTS) -> Cluste
     """
     users = inputs.count()
     if users < FEWEST_USERS:
-        raise JobSkipped(f"{users} users in the 30 days, segments need at least {FEWEST_USERS}")
+        raise JobSkipped(f"segments need at least {FEWEST_USERS} users in the 30 days, found {users}")
     assembler = VectorAssembler(inputCols=list(INPUTS), outputCol="raw")
     scaler = StandardScaler(inputCol="raw", outputCol="scaled", withMean=True, withStd=True)
     scaling = Pipeline(stages=[assembler, scaler]).fit(inputs)

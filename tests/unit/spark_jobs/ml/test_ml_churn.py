@@ -8,7 +8,8 @@ import pytest
 from pyspark.sql import DataFrame
 
 from spark_jobs.errors import JobSkipped
-from spark_jobs.ml.churn import INPUTS, churn_inputs, labelled, predictions, recency_rule, train
+from spark_jobs.ml.churn import held_out_auc, predictions, recency_rule, train
+from spark_jobs.ml.churn_data import INPUTS, churn_inputs, labelled
 from spark_jobs.ml.evaluation import RiskThresholds
 from spark_jobs.ml.features import user_features
 
@@ -87,6 +88,12 @@ def test_model_is_measured_on_held_out_users_and_beats_recency(
     assert metrics["users_trained_on"] + metrics["users_held_out"] == 240
     assert metrics["auc"] > metrics["baseline"]["auc"] > 0.5
     assert metrics["brier"] < metrics["baseline"]["brier"] < 0.25
+    assert metrics["boosting"]["auc"] > metrics["baseline"]["auc"]
+    assert sum(row["users"] for row in metrics["boosting"]["calibration"]) == metrics["users_held_out"]
+    assert {name: sum(part.values()) for name, part in metrics["class_balance"].items()} == {
+        "trained_on": metrics["users_trained_on"],
+        "held_out": metrics["users_held_out"],
+    }
     assert sum(row["users"] for row in metrics["calibration"]) == metrics["users_held_out"]
     assert sum(row["importance"] for row in metrics["feature_importances"]) == pytest.approx(1.0)
     inputs = churn_inputs(user_features(events, as_of), as_of, first)
@@ -108,12 +115,12 @@ def level(probability: float, thresholds: RiskThresholds) -> str:
 
 def test_too_few_users_are_skipped_with_figures(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
     data = labelled(frame(event(8, user_id=user) for user in range(59)), as_of, as_of - timedelta(days=20))
-    with pytest.raises(JobSkipped, match="59 users in the 30 days before the last week, churn needs at least 60"):
+    with pytest.raises(JobSkipped, match="churn needs at least 60 users in the 30 days before the last week, found 59"):
         train(data)
 
 
 def test_no_users_at_all_are_skipped(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
-    with pytest.raises(JobSkipped, match="0 users"):
+    with pytest.raises(JobSkipped, match="found 0"):
         train(labelled(frame([event(1)]), as_of, as_of - timedelta(days=20)))
 
 
@@ -121,6 +128,26 @@ def test_a_single_class_is_skipped_with_figures(event: MakeEvent, frame: MakeFra
     data = labelled(frame(event(8, user_id=user) for user in range(80)), as_of, as_of - timedelta(days=20))
     with pytest.raises(JobSkipped, match="of 80 users 0 returned in the last week"):
         train(data)
+
+
+def test_users_who_all_did_the_same_are_all_at_medium_risk(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    """Constant inputs and no prices: nothing tells who comes back."""
+    events = [event(10, user_id=user, price=float("nan")) for user in range(120)]
+    events += [event(2, user_id=user) for user in range(0, 120, 2)]
+    model = train(labelled(frame(events), as_of, as_of - timedelta(days=20)))
+    assert model.metrics["auc"] == model.metrics["boosting"]["auc"] == model.metrics["baseline"]["auc"] == 0.5
+    assert {row["importance"] for row in model.metrics["feature_importances"]} == {0.0}
+    assert (model.thresholds.medium, model.thresholds.high) == (pytest.approx(0.5, abs=0.1), None)
+    assert len(model.metrics["calibration"]) == 1
+
+
+def test_any_model_with_the_same_inputs_can_be_measured_on_held_out_users(
+    event: MakeEvent, frame: MakeFrame, as_of: datetime
+) -> None:
+    data = labelled(frame(shop(event, 240)), as_of, as_of - timedelta(days=30)).cache()
+    model, held_out = train(data), data.where("held_out")
+    assert held_out_auc(model.pipeline, held_out) == model.metrics["auc"]
+    assert held_out_auc(model.pipeline, held_out.drop("recency_days")) is None
 
 
 def test_recency_rule_uses_the_rates_of_other_users() -> None:

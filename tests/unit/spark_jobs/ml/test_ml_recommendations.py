@@ -119,8 +119,9 @@ def test_hit_rates_are_of_users_who_found_something_new(event: MakeEvent, frame:
     before, after = [], []
     for user in range(24):
         taste = 100 * (1 + user % 4)
-        touched = (1, 2, *(taste + (user // 4 + step) % 6 for step in (0, 1, 2)))
-        before += [event(3, user_id=user, user_session=f"s{user}", product_id=product) for product in touched]
+        touched = [(f"s{user}", taste + (user // 4 + step) % 6) for step in (0, 1, 2)]
+        touched += [(f"popular-{user}", product) for product in (1, 2)]
+        before += [event(3, user_id=user, user_session=name, product_id=product) for name, product in touched]
         # Something of their taste, something seen before, something nobody knows.
         after.append(event(0.5, user_id=user, product_id=taste + (user // 4 + 3) % 6))
         after.append(event(0.5, user_id=user, product_id=1))

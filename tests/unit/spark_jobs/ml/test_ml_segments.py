@@ -52,7 +52,7 @@ def test_groups_are_found_named_and_described(spark: SparkSession, as_of: dateti
 
 
 def test_too_few_users_are_skipped(spark: SparkSession) -> None:
-    with pytest.raises(JobSkipped, match="19 users in the 30 days, segments need at least 20"):
+    with pytest.raises(JobSkipped, match="segments need at least 20 users in the 30 days, found 19"):
         cluster(segment_inputs(features(spark, {(1.0, 2.0, 3, 4.0): 19})))
 
 

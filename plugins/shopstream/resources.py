@@ -85,7 +85,7 @@ DEFAULTS: dict[str, Resources] = {
 
 KINDS: dict[str, str] = {
     "dead_letters": "ingestion",
-    "promote": "ingestion",
+    "retention": "ingestion",
     "replay_events": "ingestion",
     "seed_dimensions": "ingestion",
     "validate": "quality",
@@ -95,6 +95,7 @@ KINDS: dict[str, str] = {
             "extract_events",
             "features",
             "journeys",
+            "promote",
             "recommendations",
             "segments",
             "statistics",

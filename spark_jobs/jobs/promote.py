@@ -8,18 +8,41 @@ from typing import Any
 
 from spark_jobs import entry
 from spark_jobs.config import Config
+from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import iso, parse_as_of
-from spark_jobs.ml.registry import promote
-from spark_jobs.ml.run import parser
+from spark_jobs.ml.rival import rival_auc
+from spark_jobs.ml.run import TrainingRun, parser
 from spark_jobs.mongo import database
 
 
 def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """Move `latest`, or say why not."""
+    """Move `latest`, or say why not; `refused` where a person may still do it."""
     as_of = parse_as_of(args.as_of)
-    promoted, reason = promote(database(config), as_of)
-    return {"as_of": iso(as_of), "promoted": promoted, "reason": reason}
+    db = database(config)
+    latest = registry.latest(db)
+    rival = None
+    if latest and latest["as_of"] < as_of:
+        run = TrainingRun("promote", as_of, config)
+        try:
+            rival = rival_auc(run, registry.churn_run(db, latest["as_of"]), config)
+        finally:
+            run.close()
+    verdict = registry.promote(db, as_of, rival, args.by)
+    return {
+        "as_of": iso(as_of),
+        "promoted": verdict.promoted,
+        "refused": verdict.refused,
+        "reason": verdict.reason,
+        "rival_auc": rival,
+    }
+
+
+def options() -> argparse.ArgumentParser:
+    """Make the command line."""
+    made = parser(__doc__)
+    made.add_argument("--by", metavar="NAME", help="promote it though it is clearly worse; NAME is who says so")
+    return made
 
 
 if __name__ == "__main__":
-    sys.exit(entry.run(job, parser(__doc__)))
+    sys.exit(entry.run(job, options()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ LATEST = "latest"
 # A run is promoted only with both: pages show segments and churn of one and the same moment.
 REQUIRED_MODELS = ("segments", "churn")
 
-# AUC of two honest runs on some hundred held-out users differs by about this much by chance alone.
+# AUC of two honest models on some hundred held-out users differs by about this much by chance alone.
 AUC_TOLERANCE = 0.05
 
 
@@ -49,51 +50,91 @@ def record_run(db: Database[Document], as_of: datetime, model: str, document: di
     upsert(db, COLLECTION, [fixed | document])
 
 
-def judge(as_of: datetime, runs: dict[str, Document], latest: Document | None) -> tuple[bool, str]:
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a run.
+
+    Attributes:
+        promoted: Whether it is the one that pages read.
+        reason: Why, or why not.
+        refused: Whether it is not only because its model is clearly worse; a person may overrule that.
+    """
+
+    promoted: bool
+    reason: str
+    refused: bool = False
+
+
+def judge(
+    as_of: datetime, runs: dict[str, Document], latest: Document | None, rival_auc: float | None = None
+) -> Verdict:
     """Decide whether the run of `as_of` becomes the one that pages read.
 
     Args:
         as_of: The run.
         runs: Its `model_runs` documents by model.
         latest: The pointer document, if there is one.
-
-    Returns:
-        Whether to promote, and why.
+        rival_auc: AUC of the promoted churn model on the held-out users of this run; None where it is not known. What
+            the promoted model had on its own held-out users, a while ago, counts then.
     """
     missing = [model for model in REQUIRED_MODELS if model not in runs]
     if missing:
-        return False, f"no {' and no '.join(missing)} run as of {iso(as_of)}"
+        return Verdict(False, f"no {' and no '.join(missing)} run as of {iso(as_of)}")
     auc = runs["churn"]["metrics"]["auc"]
     if latest is None:
-        return True, f"first promoted run, churn AUC {auc:.3f}"
+        return Verdict(True, f"first promoted run, churn AUC {auc:.3f}")
     if as_of < latest["as_of"]:
-        return False, f"older than the promoted run of {iso(latest['as_of'])}"
+        return Verdict(False, f"older than the promoted run of {iso(latest['as_of'])}")
     if as_of == latest["as_of"]:
-        return True, f"promoted before, churn AUC {auc:.3f}"
-    comparison = f"churn AUC {auc:.3f}, the promoted run of {iso(latest['as_of'])} has {latest['churn_auc']:.3f}"
-    if auc < latest["churn_auc"] - AUC_TOLERANCE:
-        return False, f"clearly worse: {comparison} (tolerance {AUC_TOLERANCE})"
-    return True, comparison
+        return Verdict(True, f"promoted before, churn AUC {auc:.3f}")
+    if rival_auc is None:
+        rival, where = latest["churn_auc"], ""
+    else:
+        rival, where = rival_auc, " on the same users"
+    comparison = f"churn AUC {auc:.3f}, the promoted run of {iso(latest['as_of'])} has {rival:.3f}{where}"
+    if auc < rival - AUC_TOLERANCE:
+        return Verdict(False, f"clearly worse: {comparison} (tolerance {AUC_TOLERANCE})", refused=True)
+    return Verdict(True, comparison)
 
 
-def promote(db: Database[Document], as_of: datetime) -> tuple[bool, str]:
-    """Point `latest` at the run of `as_of` if `judge` says so; it never moves to an older moment."""
-    found = db[COLLECTION].find({"_id": {"$in": [f"{iso(as_of)}|{model}" for model in REQUIRED_MODELS]}})
-    runs = {document["model"]: document for document in found}
-    promoted, reason = judge(as_of, runs, db[COLLECTION].find_one({"_id": LATEST}))
-    log.info("%s %s: %s", iso(as_of), "promoted" if promoted else "not promoted", reason)
-    if not promoted:
-        return False, reason
-    pointer = {
-        "kind": LATEST,
-        "as_of": as_of,
-        "churn_auc": runs["churn"]["metrics"]["auc"],
-        "reason": reason,
-        "promoted_at": datetime.now(UTC),
-    }
+def latest(db: Database[Document]) -> Document | None:
+    """Return the pointer to the moment that pages read, by its `_id`."""
+    return db[COLLECTION].find_one({"_id": LATEST})
+
+
+def churn_run(db: Database[Document], as_of: datetime) -> Document | None:
+    """Return the record of the churn model as of one moment."""
+    return db[COLLECTION].find_one({"_id": f"{iso(as_of)}|churn"})
+
+
+def promote(db: Database[Document], as_of: datetime, rival_auc: float | None = None, by: str | None = None) -> Verdict:
+    """Point `latest` at the run of `as_of` if `judge` says so; it never moves to an older moment.
+
+    Args:
+        db: The platform's database.
+        as_of: The run.
+        rival_auc: As for `judge`.
+        by: Who promotes the run by hand, though it was refused.
+    """
+    ids = [f"{iso(as_of)}|{model}" for model in REQUIRED_MODELS]
+    runs = {document["model"]: document for document in db[COLLECTION].find({"_id": {"$in": ids}})}
+    verdict = judge(as_of, runs, latest(db), rival_auc)
+    if verdict.refused and by:
+        verdict = Verdict(True, f"promoted by {by}, though {verdict.reason}")
+    if verdict.promoted and not _point_at(db, as_of, runs["churn"]["metrics"]["auc"], verdict.reason):
+        verdict = Verdict(False, "a newer run was promoted at the same time")
+    told = {"promoted": verdict.promoted, "promotion": verdict.reason}
+    db[COLLECTION].update_many({"_id": {"$in": ids}}, {"$set": told})
+    log.info("%s %s: %s", iso(as_of), "promoted" if verdict.promoted else "not promoted", verdict.reason)
+    return verdict
+
+
+def _point_at(db: Database[Document], as_of: datetime, auc: float, reason: str) -> bool:
+    """Move the pointer; returns False where it points to a newer moment by now."""
+    pointer = {"kind": LATEST, "as_of": as_of, "churn_auc": auc, "reason": reason, "promoted_at": datetime.now(UTC)}
     try:
         # The condition holds even if a newer run is promoted between the judgement and this line.
         db[COLLECTION].update_one({"_id": LATEST, "as_of": {"$lte": as_of}}, {"$set": pointer}, upsert=True)
     except DuplicateKeyError:
-        return False, "a newer run was promoted at the same time"
-    return True, reason
+        return False
+    return True

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from spark_jobs.errors import JobError
 
+_COMPACT = "%Y%m%dT%H%M%SZ"
+
 
 def parse_as_of(text: str) -> datetime:
     """Read a moment from the command line.
@@ -35,4 +37,9 @@ def iso(moment: datetime) -> str:
 
 def compact(moment: datetime) -> str:
     """Write a UTC moment as a folder name: `20191101T000000Z`."""
-    return moment.strftime("%Y%m%dT%H%M%SZ")
+    return moment.strftime(_COMPACT)
+
+
+def parse_compact(name: str) -> datetime:
+    """Read a folder name that `compact` has made."""
+    return datetime.strptime(name, _COMPACT).replace(tzinfo=UTC)

@@ -68,6 +68,17 @@ def rounded(value: Any) -> Any:
     return value
 
 
+def documents_of(moment: str) -> dict[str, str]:
+    """Return the condition on `_id` that all documents of a moment meet, and no others.
+
+    Such a range needs no index but the one that is always there: "}" follows "|" in ASCII.
+
+    Args:
+        moment: In ISO form.
+    """
+    return {"$gte": f"{moment}|", "$lt": f"{moment}}}"}
+
+
 def publish(db: Database[Document], collection: str, as_of: datetime, paths: Iterable[Path]) -> Published:
     """Make the documents of `as_of` in `collection` exactly those in the files.
 
@@ -90,9 +101,8 @@ def publish(db: Database[Document], collection: str, as_of: datetime, paths: Ite
             yield document
 
     upsert(db, collection, noted())
-    # A range of _id needs no index but the one that is always there: "}" follows "|" in ASCII.
-    span = {"_id": {"$gte": f"{iso(as_of)}|", "$lt": f"{iso(as_of)}}}"}}
-    stale = [document["_id"] for document in db[collection].find(span, {"_id": 1}) if document["_id"] not in ids]
+    span = db[collection].find({"_id": documents_of(iso(as_of))}, {"_id": 1})
+    stale = [document["_id"] for document in span if document["_id"] not in ids]
     for first in range(0, len(stale), BULK_SIZE):
         db[collection].delete_many({"_id": {"$in": stale[first : first + BULK_SIZE]}})
     return Published(len(ids), len(stale), digest.hexdigest())

@@ -1,0 +1,103 @@
+"""Which moments' documents and files are dropped, and how."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from pymongo.database import Database
+
+from spark_jobs.ml.as_of import compact, iso, parse_as_of, parse_compact
+from spark_jobs.ml.publish import documents_of
+from spark_jobs.ml.registry import COLLECTION as REGISTRY
+from spark_jobs.mongo import Document
+
+log = logging.getLogger(__name__)
+
+COLLECTIONS = (
+    "user_feature_engineering",
+    "customer_segments",
+    "churn_predictions",
+    "product_recommendations",
+    "time_series_analysis",
+    "statistical_analysis",
+    "journey_metrics",
+)
+
+# A moment that was written lately stays, however old it is: its run, or the backfill that it belongs to, may be at
+# work, and who has backfilled it wants to look at it.
+GRACE = timedelta(days=1)
+
+
+def to_drop(moments: Collection[datetime], days: int, keep: Collection[datetime]) -> list[datetime]:
+    """Decide which moments go: those more than `days` before the newest one, but for the first of each day.
+
+    The first moment of a day is midnight, as a rule: it looks back on whole days.
+
+    Args:
+        moments: All there are, UTC.
+        days: How long every moment is kept, counted from the newest one and not from now: the events may be a past
+            year's.
+        keep: Moments to keep in any case.
+    """
+    if not moments:
+        return []
+    first: dict[date, datetime] = {}
+    for moment in sorted(moments):
+        first.setdefault(moment.date(), moment)
+    kept = {*first.values(), *keep}
+    oldest = max(moments) - timedelta(days=days)
+    return sorted(moment for moment in moments if moment < oldest and moment not in kept)
+
+
+def stored_moments(db: Database[Document], collection: str) -> Iterator[datetime]:
+    """Yield every moment that a collection has documents of: a look at the index of `_id` for each, and no scan."""
+    after = ""
+    while found := db[collection].find_one({"_id": {"$gte": after}}, {"_id": 1}, sort=[("_id", 1)]):
+        moment = found["_id"].partition("|")[0]
+        yield parse_as_of(moment)
+        after = documents_of(moment)["$lt"]
+
+
+def folders(data_dir: Path) -> Iterator[Path]:
+    """Yield the folders of all moments: `work/<moment>` and `models/<model>/<moment>`."""
+    for pattern in ("work/*T*Z", "models/*/*T*Z"):
+        yield from sorted(path for path in data_dir.glob(pattern) if path.is_dir())
+
+
+def written_since(db: Database[Document], data_dir: Path, since: datetime) -> set[datetime]:
+    """Return the moments with a record or a folder that was written lately."""
+    records = db[REGISTRY].find({"kind": "run", "finished_at": {"$gte": since}}, {"as_of": 1})
+    recent = {record["as_of"] for record in records}
+    return recent | {parse_compact(folder.name) for folder in folders(data_dir) if _changed(folder) >= since}
+
+
+def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
+    """Delete the documents and files of a moment; returns the number of documents.
+
+    Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for.
+    """
+    deleted = sum(db[name].delete_many({"_id": documents_of(iso(moment))}).deleted_count for name in COLLECTIONS)
+    for folder in list(folders(data_dir)):
+        if folder.name == compact(moment):
+            shutil.rmtree(folder)
+    db[REGISTRY].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
+    return deleted
+
+
+def drop_event_copies(data_dir: Path, since: datetime) -> int:
+    """Delete copies of events that were not written lately, the largest files of all; returns their number.
+
+    `extract_events` makes such a copy again, should somebody want to repeat a task of that run.
+    """
+    old = [path for path in data_dir.glob("work/*T*Z/events.parquet") if _changed(path) < since]
+    for path in old:
+        path.unlink()
+    return len(old)
+
+
+def _changed(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)

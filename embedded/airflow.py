@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from embedded.config import Settings
+from embedded.config import REPOSITORY, Settings
 from embedded.credentials import Credentials, write_private
 from embedded.environments import environment, stamp
 from embedded.errors import StackError
@@ -30,6 +30,8 @@ COMMANDS = {
     "airflow-triggerer": ["triggerer", "--skip-serve-logs"],
 }
 
+POOLS = REPOSITORY / "plugins" / "pools.json"
+
 # Health reports are read from 127.0.0.1, never through a proxy the environment may name.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -45,7 +47,7 @@ def python(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings, credentials: Credentials, variables: Mapping[str, str]) -> None:
-    """Write the login file; create or migrate the metadata database, only when its Airflow differs from ours (slow).
+    """Write the login file; create or migrate the metadata database, with pools, only when its Airflow or they differ.
 
     Args:
         settings: where things are.
@@ -53,12 +55,12 @@ def prepare(settings: Settings, credentials: Credentials, variables: Mapping[str
         variables: the complete environment of Airflow's processes.
 
     Raises:
-        StackError: the migration failed.
+        StackError: the migration failed, or the pools cannot be created.
     """
     home = settings.state / "airflow"
     home.mkdir(exist_ok=True)
     write_private(home / "passwords.json", json.dumps({credentials.airflow_user: credentials.airflow_password}) + "\n")
-    migrated, wanted = home / "migrated", stamp(environment(settings.venvs, "airflow").lock)
+    migrated, wanted = home / "migrated", stamp(environment(settings.venvs, "airflow").lock) + POOLS.read_text()
     if migrated.is_file() and migrated.read_text() == wanted:
         return
     if not migrated.exists():
@@ -67,12 +69,17 @@ def prepare(settings: Settings, credentials: Credentials, variables: Mapping[str
             leftover.unlink()
     log = settings.logs / "airflow-migrate.log"
     with log.open("wb") as output:
-        migrate = [str(python(settings)), "-m", "airflow", "db", "migrate"]
-        code = subprocess.run(
-            migrate, env=dict(variables), cwd=home, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    if code.returncode:
-        raise StackError(f"Airflow's database cannot be migrated (see {log})")
+        for arguments in (["db", "migrate"], ["pools", "import", str(POOLS)]):
+            done = subprocess.run(
+                [str(python(settings)), "-m", "airflow", *arguments],
+                env=dict(variables),
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+            if done.returncode:
+                raise StackError(f"Airflow's database cannot be prepared: {' '.join(arguments[:2])} fails (see {log})")
     migrated.write_text(wanted)
 
 

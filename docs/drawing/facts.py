@@ -91,7 +91,7 @@ def _assets(expressions: list[ast.expr], root: Path) -> tuple[str, ...]:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             named[ast.unparse(node.targets[0])] = ast.literal_eval(node.value.args[0])
     used = [node.id for one in expressions for node in ast.walk(one) if isinstance(node, ast.Name)]
-    return tuple(named[name] for name in used if name in named)
+    return tuple(dict.fromkeys(named[name] for name in used if name in named))
 
 
 def _jobs(tree: ast.Module, root: Path) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _jobs(tree: ast.Module, root: Path) -> tuple[str, ...]:
             jobs.append(name.value)
         elif called(call) == "StreamingLifecycleOperator":
             jobs.append(constant(root / "plugins/shopstream/runtimes/local_stream.py", "JOB"))
-    return tuple(jobs)
+    return tuple(dict.fromkeys(jobs))
 
 
 def collections(root: Path = ROOT) -> dict[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ COLUMNS = {
     ),
     "train_models": (
         "training",
-        "Reads one snapshot of the events before as_of. Keeps files in models/ and work/.",
+        "Reads one snapshot of events before as_of. Files: models/, work/.",
     ),
     "seed_dimensions": (
         "seeding",

@@ -55,8 +55,8 @@ MEANINGS = {
     "Jobs and the stream": {
         "SHOPSTREAM_SPARK_MASTER": "Spark master URL of every job",
         "SHOPSTREAM_SPARK_DRIVER_MEMORY": "Heap of a Spark job",
-        "SHOPSTREAM_SNAPSHOT_DAYS": "Days for which every snapshot of the trained collections is kept, counted from the "
-        "newest one; of older days, one snapshot each",
+        "SHOPSTREAM_SNAPSHOT_DAYS": "Days for which every snapshot of the trained collections is kept, counted from "
+        "the newest one; of older days, one snapshot each",
         "SHOPSTREAM_TRIGGER_SECONDS": "Seconds between two micro-batches",
         "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER": "Most records in a micro-batch",
         "SHOPSTREAM_STATE_PARTITIONS": "Partitions of the stream's state; fixed for the life of a checkpoint",

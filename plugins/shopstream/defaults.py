@@ -12,6 +12,9 @@ OWNER = "data-platform"
 # The closed set: a tag that is not here groups nothing.
 TAGS = frozenset({"shopstream", "ingestion", "streaming", "quality", "machine-learning"})
 
+# Declared in plugins/pools.json; Airflow leaves tasks of an unknown pool waiting for ever.
+TRAINING_POOL = "training"
+
 # The first day of the public data set: backfills may begin there.
 START_DATE = datetime(2019, 10, 1, tzinfo=UTC)
 

@@ -19,6 +19,15 @@ from pyspark.sql import DataFrame
 from spark_jobs.ml.as_of import iso
 from spark_jobs.mongo import BULK_SIZE, Document, upsert
 
+# What pages and analysts look for within a moment. Users and products are found by `_id`.
+INDEXES: dict[str, list[tuple[str, int]]] = {
+    "user_feature_engineering": [("as_of", 1), ("value_score", -1)],
+    "customer_segments": [("as_of", 1), ("segment_name", 1)],
+    "churn_predictions": [("as_of", 1), ("churn_probability", -1)],
+    "time_series_analysis": [("as_of", 1), ("event_type", 1), ("date", 1)],
+    "statistical_analysis": [("as_of", 1), ("kind", 1)],
+}
+
 
 @dataclass(frozen=True)
 class Published:
@@ -100,6 +109,8 @@ def publish(db: Database[Document], collection: str, as_of: datetime, paths: Ite
             digest.update(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
             yield document
 
+    if collection in INDEXES:
+        db[collection].create_index(INDEXES[collection])
     upsert(db, collection, noted())
     span = db[collection].find({"_id": documents_of(iso(as_of))}, {"_id": 1})
     stale = [document["_id"] for document in span if document["_id"] not in ids]

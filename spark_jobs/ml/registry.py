@@ -47,6 +47,7 @@ def record_run(db: Database[Document], as_of: datetime, model: str, document: di
         "code_version": code_version(),
         "finished_at": datetime.now(UTC),
     }
+    db[COLLECTION].create_index([("model", 1), ("as_of", -1)])
     upsert(db, COLLECTION, [fixed | document])
 
 

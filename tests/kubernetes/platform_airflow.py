@@ -84,7 +84,8 @@ class AirflowObjects:
 
     def migration(self) -> Object:
         """Return the job that brings the database up to date."""
-        spec = self._pod(self._values["migrateDatabaseJob"], ["airflow", "db", "migrate"])
+        values = self._values["migrateDatabaseJob"]
+        spec = self._pod(values, values["args"])
         template = {"metadata": {"labels": PART_OF}, "spec": {**spec, "restartPolicy": "OnFailure"}}
         return self._object("batch/v1", "Job", MIGRATION, spec={"template": template})
 

@@ -16,7 +16,7 @@ from airflow_for_tests import DAGS, PLUGINS, REPOSITORY
 
 from shopstream.assets import DIMENSIONS, EVENTS, MODELS
 from shopstream.callbacks import report_failure
-from shopstream.defaults import OWNER, START_DATE, TAGS
+from shopstream.defaults import OWNER, START_DATE, TAGS, TRAINING_POOL
 from shopstream.operators.spark_job import SparkJobOperator
 
 DAG_IDS = ["data_quality", "replay_events", "seed_dimensions", "streaming_lifecycle", "train_models"]
@@ -91,7 +91,8 @@ def test_dags_have_a_description_and_begin_at_a_fixed_date(dag: DAG) -> None:
     assert dag.description
     assert dag.start_date == START_DATE
     assert dag.catchup is False
-    assert dag.max_active_runs == 1
+    # A training run may wait for a person's approval, and must not hold the next one up.
+    assert dag.max_active_runs == (2 if dag.dag_id == "train_models" else 1)
 
 
 def test_every_task_has_owner_retries_limit_and_callback(dag: DAG) -> None:
@@ -163,6 +164,7 @@ def test_who_publishes_what(dagbag: DagBag) -> None:
         ("seed_dimensions", "seed_dimensions"): [DIMENSIONS],
         ("replay_events", "replay_events"): [EVENTS],
         ("train_models", "promote"): [MODELS],
+        ("train_models", "promote_by_hand"): [MODELS],
     }
 
 
@@ -189,10 +191,28 @@ def test_the_shape_of_training(dagbag: DagBag) -> None:
         "time_series": {"promote"},
         "statistics": {"promote"},
         "journeys": {"promote"},
-        "promote": set(),
+        "promote": {"approve", "retention"},
+        "approve": {"promote_by_hand"},
+        "promote_by_hand": set(),
+        "retention": set(),
     }
-    assert dag.max_active_tasks == 2
     assert dag.task_dict["promote"].trigger_rule == "none_failed_min_one_success"
+
+
+def test_all_training_jobs_share_a_declared_pool(dagbag: DagBag) -> None:
+    declared = json.loads((PLUGINS / "pools.json").read_text())
+    pools = {task.task_id: task.pool for task in tasks(dagbag.dags["train_models"])}
+    assert pools.pop("approve") == "default_pool"
+    assert set(pools.values()) == {TRAINING_POOL}
+    # A pod's task is deferred while the pod is at work.
+    assert declared[TRAINING_POOL]["include_deferred"] is True
+    assert declared.keys() == {TRAINING_POOL}
+
+
+def test_a_question_is_answered_with_no_before_the_next_run_ends(dagbag: DagBag) -> None:
+    approve: Any = dagbag.dags["train_models"].task_dict["approve"]
+    assert approve.defaults == ["Reject"]
+    assert timedelta(hours=1) <= approve.response_timeout < timedelta(hours=6)
 
 
 def job_source(job: str) -> str:
@@ -208,7 +228,7 @@ def job_source(job: str) -> str:
 def test_jobs_know_the_options_that_dags_give_them(dagbag: DagBag) -> None:
     """The two sides share no import, so this reads the jobs' source."""
     jobs = [task for dag in dagbag.dags.values() for task in tasks(dag) if isinstance(task, SparkJobOperator)]
-    assert len(jobs) == 12
+    assert len(jobs) == 14
     for task in jobs:
         source = job_source(task.job)
         for option in re.findall(r"--[a-z-]+", " ".join(task.arguments)):

@@ -31,6 +31,7 @@ def arguments(bag: DagBag, dag_id: str, task_id: str, dag_run: Any = None, **par
         "dag_run": dag_run,
         "run_id": dag_run.run_id,
         "params": dag.params.dump() | params,
+        "ti": SimpleNamespace(xcom_pull=lambda task_ids: {"approve": {"responded_by_user": {"name": "ada"}}}[task_ids]),
         "dag": dag,
         "triggering_asset_events": {},
     }
@@ -42,7 +43,9 @@ def as_of(bag: DagBag, dag_run: Any, given: str | None = None) -> str:
     (first, *others) = {
         argument
         for task_id in bag.dags["train_models"].task_dict
+        if hasattr(bag.dags["train_models"].task_dict[task_id], "arguments")
         for argument in arguments(bag, "train_models", task_id, dag_run, as_of=given)
+        if argument.startswith("--as-of")
     }
     assert others == [], "all tasks of a run look back from one moment"
     return first
@@ -78,6 +81,10 @@ def test_as_of_of_manual_runs(dagbag: DagBag, training: Any) -> None:
     with_logical_date, without = run(interval, moment), run(None, moment)
     assert as_of(dagbag, with_logical_date) == as_of(dagbag, without) == "--as-of=2019-11-01T12:00:00Z"
     assert as_of(dagbag, without, "2019-11-01T00:00:00+01:00") == "--as-of=2019-10-31T23:00:00Z"
+
+
+def test_who_has_approved_is_told_to_the_job(dagbag: DagBag) -> None:
+    assert arguments(dagbag, "train_models", "promote_by_hand")[1] == "--by=ada"
 
 
 def test_seed_dimensions(dagbag: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def kubernetes() -> dict[str, Any]:
 def test_jobs_are_processes_or_pods(local: dict[str, Any], kubernetes: dict[str, Any]) -> None:
     assert (local["class"], kubernetes["class"]) == ("LocalJobOperator", "PodJobOperator")
     assert local["jobs"] == kubernetes["jobs"]
-    assert len(local["jobs"]) == 12
+    assert len(local["jobs"]) == 14
 
 
 def test_they_are_told_the_same(local: dict[str, Any], kubernetes: dict[str, Any]) -> None:

@@ -102,11 +102,11 @@ def _quality(db: Database[dict[str, Any]], run_id: str) -> list[Row]:
 
 def _models(db: Database[dict[str, Any]], as_of: str, training: dict[str, str | None]) -> list[Row]:
     rows: list[Row] = []
-    for task in ("segments", "churn"):
+    for task in ("segments", "churn", "recommendations"):
         run = db["model_runs"].find_one({"_id": f"{as_of}|{task}"})
         if training.get(task) == "skipped" or run is None:
             rows.append((task, "skipped: the file holds too little history (the task's log says what is missing)"))
             continue
         figures = [f"{name} {value:.3f}" for name, value in sorted(run["metrics"].items()) if isinstance(value, float)]
-        rows.append((task, ", ".join(figures[:6])))
+        rows.append((task, ", ".join(figures[:7])))
     return rows

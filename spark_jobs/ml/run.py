@@ -69,16 +69,21 @@ class TrainingRun:
         model: Its name.
         as_of: The moment.
         config: Settings.
-
-    Raises:
-        JobError: There is no snapshot of that moment.
     """
 
     def __init__(self, model: str, as_of: datetime, config: Config) -> None:
         self.model = model
         self.as_of = as_of
         self.config = config
-        self.snapshot = Snapshot.open(events_path(config, as_of))
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The copy of the events.
+
+        Raises:
+            JobError: There is none of that moment.
+        """
+        return Snapshot.open(events_path(self.config, self.as_of))
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -183,6 +188,7 @@ def training_job(model: str, collection: str, description: str | None, compute: 
 
 def _execute(run: TrainingRun, db: Database[Document], collection: str, compute: Compute) -> dict[str, Any]:
     started = time.monotonic()
+    fingerprint = run.snapshot.fingerprint
     outcome = compute(run)
     paths = [run.artefact(name) for name in outcome.frames]
     for path, frame in zip(paths, outcome.frames.values(), strict=True):
@@ -199,7 +205,7 @@ def _execute(run: TrainingRun, db: Database[Document], collection: str, compute:
         # Relative to the data folder, which is elsewhere in a pod.
         "artefact_path": str(artefact.relative_to(run.config.data_dir)),
         "documents": published.documents,
-        "data_fingerprint": run.snapshot.fingerprint,
+        "data_fingerprint": fingerprint,
         "output_fingerprint": published.fingerprint,
         "duration_seconds": round(time.monotonic() - started, 1),
     }

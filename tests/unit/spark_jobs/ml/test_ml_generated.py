@@ -1,6 +1,6 @@
 """The models on a generated shop, whose generator knows which users are of which type and who has left."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def events(spark: SparkSession, types: tuple[Path, dict[int, str]]) -> Iterator[
 
 
 def test_segments_recover_the_types_of_users_far_beyond_chance(
-    events: DataFrame, types: tuple[Path, dict[int, str]], record_property: pytest.RecordProperty
+    events: DataFrame, types: tuple[Path, dict[int, str]], record_property: Callable[[str, object], None]
 ) -> None:
     inputs = segment_inputs(with_value_score(user_features(events, END))).cache()
     clustering = cluster(inputs)

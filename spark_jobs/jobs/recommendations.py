@@ -6,6 +6,8 @@ import logging
 import sys
 from datetime import timedelta
 
+from pyspark.sql import functions as F
+
 from spark_jobs.errors import JobSkipped
 from spark_jobs.ml import recommendations
 from spark_jobs.ml.as_of import iso
@@ -25,14 +27,15 @@ def compute(run: TrainingRun) -> Outcome:
     touched = recommendations.touches(run.recent_events()).cache()
     if touched.isEmpty():
         raise JobSkipped(f"nobody viewed or bought anything in the {WINDOW_DAYS} days before {iso(run.as_of)}")
-    similar = recommendations.similar_products(touched).cache()
+    found = recommendations.affinities(touched)
+    found.similar.cache()
     rates = evaluate(run)
     frames = {
         "product_recommendations": recommendations.recommendation_documents(
-            similar, "product", "product_id", run.as_of
+            found.similar.where(F.col("rank") <= recommendations.TOP), "product", "product_id", run.as_of
         ),
         "user_recommendations": recommendations.recommendation_documents(
-            recommendations.user_recommendations(touched, similar), "user", "user_id", run.as_of
+            recommendations.user_recommendations(touched, found), "user", "user_id", run.as_of
         ),
         "popular_products": recommendations.recommendation_documents(
             recommendations.popular_products(touched), "popular", None, run.as_of
@@ -44,8 +47,9 @@ def compute(run: TrainingRun) -> Outcome:
         parameters={
             "window_days": WINDOW_DAYS,
             "top": recommendations.TOP,
-            "shrinkage": recommendations.SHRINKAGE,
+            "prior_sessions": recommendations.PRIOR_SESSIONS,
             "recent_products": recommendations.RECENT_PRODUCTS,
+            "neighbours": recommendations.NEIGHBOURS,
             "most_per_session": recommendations.MOST_PER_SESSION,
             "most_per_user": recommendations.MOST_PER_USER,
         },

@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 # Leaves of at least five users: better calibrated than pure leaves, and no worse at ranking.
 FOREST: dict[str, Any] = {"numTrees": 100, "maxDepth": 10, "minInstancesPerNode": 5, "seed": 20191001}
 # Small steps of shallow trees, in about the time that the forest takes.
-BOOSTING: dict[str, Any] = {"maxIter": 30, "maxDepth": 4, "stepSize": 0.15, "minInstancesPerNode": 5, "seed": 20191001}
+BOOSTING: dict[str, Any] = {"maxIter": 20, "maxDepth": 3, "stepSize": 0.2, "minInstancesPerNode": 5, "seed": 20191001}
 
-_COLUMNS = {"labelCol": "churned", "featuresCol": "inputs"}
+_COLUMNS: dict[str, Any] = {"labelCol": "churned", "featuresCol": "inputs"}
 _SCORED = ("held_out", "churned", "recency_days", "churn_probability")
 
 
@@ -107,8 +107,8 @@ def _fit(classifier: Any, data: DataFrame) -> PipelineModel:
     return Pipeline(stages=[assembler, classifier]).fit(data.where(~F.col("held_out")))
 
 
-def _scores(model: PipelineModel, data: DataFrame) -> dict[str, Array]:
-    """Return the columns `_SCORED`, in the order of `user_id`."""
+def _scores(model: PipelineModel, data: DataFrame) -> dict[str, Any]:
+    """Return the columns `_SCORED` as arrays, in the order of `user_id`."""
     table = with_probability(model, data).select("user_id", *_SCORED).toArrow().sort_by("user_id")
     return {name: table[name].to_numpy() for name in _SCORED}
 

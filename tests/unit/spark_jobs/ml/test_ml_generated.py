@@ -19,7 +19,7 @@ from spark_jobs.ml.recommendations import hit_rates, touches
 from spark_jobs.ml.segment_names import name_segments
 from spark_jobs.ml.segments import cluster, segment_documents, segment_inputs
 
-SHOP = Settings(users=1_500, days=37, events=45_000, seed=11)
+SHOP = Settings(users=1_000, days=37, events=30_000, seed=11)
 START = datetime.combine(SHOP.start, datetime.min.time(), UTC)
 END = START + timedelta(days=SHOP.days)
 

@@ -1,5 +1,5 @@
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from itertools import permutations
@@ -11,12 +11,13 @@ from pyspark.sql import DataFrame
 from spark_jobs.ml.recommendations import (
     MOST_PER_SESSION,
     MOST_PER_USER,
-    SHRINKAGE,
+    NEIGHBOURS,
+    PRIOR_SESSIONS,
     TOP,
+    affinities,
     hit_rates,
     popular_products,
     recommendation_documents,
-    similar_products,
     touches,
     user_recommendations,
 )
@@ -34,43 +35,88 @@ def ranked(frame: DataFrame, key: str) -> dict[int, list[tuple[int, float]]]:
     return dict(found)
 
 
-def expected_similar(events: list[dict[str, Any]]) -> dict[int, list[tuple[int, float]]]:
-    """The definition, in plain Python."""
+Scores = dict[int, dict[int, float]]
+
+
+def expected(events: list[dict[str, Any]]) -> tuple[Scores, Counter[int], int]:
+    """Strength of each pair, sessions with each product, and all sessions: the definition, in plain Python."""
     sessions, buyers = defaultdict(set), defaultdict(set)
     for event in events:
         sessions[event["user_id"], event["user_session"]].add(event["product_id"])
         if event["event_type"] == "purchase":
             buyers[event["user_id"]].add(event["product_id"])
-    scores: dict[tuple[int, int], float] = defaultdict(float)
+    strengths: Scores = defaultdict(lambda: defaultdict(float))
     for units in (sessions.values(), buyers.values()):
         for a, b in {pair for unit in units for pair in permutations(unit, 2)}:
-            met = sum({a, b} <= unit for unit in units)
-            mean = (sum(a in unit for unit in units) * sum(b in unit for unit in units)) ** 0.5
-            scores[a, b] += round(met / (mean + SHRINKAGE), 10)
-    found = defaultdict(list)
-    for (a, b), score in sorted(scores.items(), key=lambda item: (item[0][0], -round(item[1], 10), item[0][1])):
-        found[a].append((b, score))
-    return {a: others[:TOP] for a, others in found.items()}
+            met, times = sum({a, b} <= unit for unit in units), sum(a in unit for unit in units)
+            strengths[a][b] += round(met / (times + PRIOR_SESSIONS), 10)
+    times = Counter(product for products in sessions.values() for product in products)
+    return strengths, times, len(sessions)
 
 
-def test_similar_products_equal_a_plain_recomputation(event: MakeEvent, frame: MakeFrame) -> None:
+def best(scores: dict[int, float], count: int = TOP) -> list[tuple[int, float]]:
+    return sorted(scores.items(), key=lambda item: (-round(item[1], 9), item[0]))[:count]
+
+
+def expected_similar(events: list[dict[str, Any]]) -> dict[int, list[tuple[int, float]]]:
+    strengths, times, sessions = expected(events)
+    pull = {product: PRIOR_SESSIONS / (times[product] + PRIOR_SESSIONS) for product in times}
+    return {
+        a: best({b: strength + pull[a] * times[b] / sessions for b, strength in others.items()}, NEIGHBOURS)
+        for a, others in strengths.items()
+    }
+
+
+def expected_for_users(events: list[dict[str, Any]]) -> dict[int, list[tuple[int, float]]]:
+    strengths, times, sessions = expected(events)
+    similar = expected_similar(events)
+    known = defaultdict(set)
+    for event in events:
+        known[event["user_id"]].add(event["product_id"])
+    found = {}
+    for user, products in known.items():
+        pull = sum(PRIOR_SESSIONS / (times[product] + PRIOR_SESSIONS) for product in products)
+        scores = {other: pull * times[other] / sessions for other in times.keys() - products}
+        for product in products:
+            for other, _ in similar.get(product, []):
+                if other in scores:
+                    scores[other] += strengths[product][other]
+        found[user] = best(scores)
+    return {user: others for user, others in found.items() if others}
+
+
+def small_shop(event: MakeEvent) -> list[dict[str, Any]]:
     dice = random.Random(4)
-    types = ("view", "view", "cart", "purchase")
     events = []
     for _ in range(600):
         user = dice.randrange(40)
-        session, product = f"{user}-{dice.randrange(4)}", int(dice.paretovariate(0.9)) % 25
         events.append(
-            event(dice.uniform(0, 30), dice.choice(types), user_id=user, user_session=session, product_id=product)
+            event(
+                dice.uniform(0, 30),
+                dice.choice(("view", "view", "cart", "purchase")),
+                user_id=user,
+                user_session=f"{user}-{dice.randrange(4)}",
+                product_id=int(dice.paretovariate(0.9)) % 40,
+            )
         )
-    expected = expected_similar(events)
-    assert max(map(len, expected.values())) == TOP
+    return events
+
+
+def assert_equal(found: dict[int, list[tuple[int, float]]], wanted: dict[int, list[tuple[int, float]]]) -> None:
+    assert found.keys() == wanted.keys()
+    for key, others in wanted.items():
+        assert [other for other, _ in found[key]] == [other for other, _ in others]
+        assert [score for _, score in found[key]] == pytest.approx([score for _, score in others], abs=1e-7)
+
+
+def test_recommendations_equal_a_plain_recomputation(event: MakeEvent, frame: MakeFrame) -> None:
+    events = small_shop(event)
+    assert len(expected(events)[1]) < 50, "all products are popular enough to be offered"
     for order in (events, events[::-1]):
-        found = ranked(similar_products(touches(frame(order))), "product_id")
-        assert found.keys() == expected.keys()
-        for product, others in expected.items():
-            assert [other for other, _ in found[product]] == [other for other, _ in others]
-            assert [score for _, score in found[product]] == pytest.approx([score for _, score in others])
+        touched = touches(frame(order)).cache()
+        found = affinities(touched)
+        assert_equal(ranked(found.similar, "product_id"), expected_similar(events))
+        assert_equal(ranked(user_recommendations(touched, found), "user_id"), expected_for_users(events))
 
 
 def test_removing_from_the_cart_is_no_interest(event: MakeEvent, frame: MakeFrame) -> None:
@@ -89,9 +135,9 @@ def test_a_bot_contributes_no_more_than_a_busy_customer(event: MakeEvent, frame:
 
 def test_equal_scores_are_ranked_by_id(event: MakeEvent, frame: MakeFrame) -> None:
     products = list(range(15, 0, -1))
-    similar = ranked(similar_products(touches(frame(event(1, product_id=n) for n in products))), "product_id")
-    assert [other for other, _ in similar[15]] == list(range(1, TOP + 1))
-    assert [other for other, _ in similar[1]] == list(range(2, TOP + 2))
+    similar = ranked(affinities(touches(frame(event(1, product_id=n) for n in products))).similar, "product_id")
+    assert [other for other, _ in similar[15]] == list(range(1, 15))
+    assert [other for other, _ in similar[1]] == list(range(2, 16))
 
 
 def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event: MakeEvent, frame: MakeFrame) -> None:
@@ -101,10 +147,14 @@ def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event
         for product in products
     ]
     touched = touches(frame(together)).cache()
-    found = ranked(user_recommendations(touched, similar_products(touched)), "user_id")
-    assert {user: [other for other, _ in others] for user, others in found.items()} == {1: [4], 2: [3, 4], 3: [2]}
-    scores = {product: dict(others) for product, others in expected_similar(together).items()}
-    assert found[2][0][1] == pytest.approx(scores[1][3] + scores[2][3])
+    found = ranked(user_recommendations(touched, affinities(touched)), "user_id")
+    assert {user: [other for other, _ in others] for user, others in found.items()} == {
+        1: [4, 9],
+        2: [3, 4, 9],
+        3: [2, 9],
+        # Nothing goes with 9: what is popular.
+        4: [1, 2, 3, 4],
+    }
 
 
 def test_popular_products_are_those_of_most_users(event: MakeEvent, frame: MakeFrame) -> None:
@@ -141,9 +191,10 @@ def test_without_a_user_to_judge_by_there_is_no_rate(event: MakeEvent, frame: Ma
 
 def test_documents_hold_ranked_products(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
     touched = touches(frame([event(1, product_id=product) for product in (3, 1, 2)])).cache()
-    documents = recommendation_documents(similar_products(touched), "product", "product_id", as_of).collect()
+    documents = recommendation_documents(affinities(touched).similar, "product", "product_id", as_of).collect()
     (first,) = [row.asDict(recursive=True) for row in documents if row["product_id"] == 1]
-    score = pytest.approx(1 / (1 + SHRINKAGE))
+    # Of one session both products are in one, and so of all sessions.
+    score = pytest.approx(1.0)
     assert first == {
         "_id": "2019-11-01T00:00:00Z|product|1",
         "as_of": as_of.replace(tzinfo=None),
@@ -162,8 +213,8 @@ def test_documents_hold_ranked_products(event: MakeEvent, frame: MakeFrame, as_o
 def test_one_product_alone_has_no_documents(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
     touched = touches(frame([event(1)]))
     for ranks, kind, key in (
-        (similar_products(touched), "product", "product_id"),
-        (user_recommendations(touched, similar_products(touched)), "user", "user_id"),
+        (affinities(touched).similar, "product", "product_id"),
+        (user_recommendations(touched, affinities(touched)), "user", "user_id"),
         (popular_products(frame([]).selectExpr("user_id", "product_id")), "popular", None),
     ):
         assert recommendation_documents(ranks, kind, key, as_of).count() == 0

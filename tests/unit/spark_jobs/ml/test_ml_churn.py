@@ -1,17 +1,22 @@
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.errors import JobSkipped
-from spark_jobs.ml.churn import held_out_auc, predictions, recency_rule, train
+from spark_jobs.ml.churn import predictions, recency_rule, train
 from spark_jobs.ml.churn_data import INPUTS, churn_inputs, labelled
 from spark_jobs.ml.evaluation import RiskThresholds
 from spark_jobs.ml.features import user_features
+from spark_jobs.ml.publish import write_parquet
+from spark_jobs.ml.rival import rival_auc
+from spark_jobs.ml.run import HELD_OUT, TrainingRun
 
 MakeEvent = Callable[..., dict[str, Any]]
 MakeFrame = Callable[..., DataFrame]
@@ -142,13 +147,23 @@ def test_users_who_all_did_the_same_are_all_at_medium_risk(event: MakeEvent, fra
     assert len(model.metrics["calibration"]) == 1
 
 
-def test_any_model_with_the_same_inputs_can_be_measured_on_held_out_users(
-    event: MakeEvent, frame: MakeFrame, as_of: datetime
+def test_a_promoted_model_can_be_measured_on_the_held_out_users_of_another_run(
+    spark: SparkSession, event: MakeEvent, frame: MakeFrame, as_of: datetime, tmp_path: Path
 ) -> None:
     data = labelled(frame(shop(event, 240)), as_of, as_of - timedelta(days=30)).cache()
     model, held_out = train(data), data.where("held_out")
-    assert held_out_auc(model.pipeline, held_out) == model.metrics["auc"]
-    assert held_out_auc(model.pipeline, held_out.drop("recency_days")) is None
+    config: Any = SimpleNamespace(data_dir=tmp_path)
+    run = TrainingRun("promote", as_of, config)
+    run.__dict__["spark"] = spark
+    promoted: dict[str, Any] = {"as_of": as_of, "artefact_path": "models/churn/x"}
+    assert rival_auc(run, promoted, config) is None
+    write_parquet(held_out, run.artefact(HELD_OUT), order="user_id")
+    assert rival_auc(run, promoted, config) is None
+    model.pipeline.save(str(tmp_path / promoted["artefact_path"]))
+    assert rival_auc(run, promoted, config) == pytest.approx(model.metrics["auc"])
+    assert rival_auc(run, None, config) is None
+    write_parquet(held_out.drop("recency_days"), run.artefact(HELD_OUT), order="user_id")
+    assert rival_auc(run, promoted, config) is None
 
 
 def test_recency_rule_uses_the_rates_of_other_users() -> None:

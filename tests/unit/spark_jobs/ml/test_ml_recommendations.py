@@ -50,8 +50,8 @@ def expected(events: list[dict[str, Any]]) -> tuple[Scores, Counter[int], int]:
         for a, b in {pair for unit in units for pair in permutations(unit, 2)}:
             met, times = sum({a, b} <= unit for unit in units), sum(a in unit for unit in units)
             strengths[a][b] += round(met / (times + PRIOR_SESSIONS), 10)
-    times = Counter(product for products in sessions.values() for product in products)
-    return strengths, times, len(sessions)
+    sessions_with = Counter(product for products in sessions.values() for product in products)
+    return strengths, sessions_with, len(sessions)
 
 
 def best(scores: dict[int, float], count: int = TOP) -> list[tuple[int, float]]:

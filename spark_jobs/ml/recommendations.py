@@ -83,6 +83,8 @@ def affinities(touched: DataFrame) -> Affinities:
         (times / F.lit(float(max(sessions, 1)))).cast(_DECIMAL).alias("share"),
         (PRIOR_SESSIONS / (times + PRIOR_SESSIONS)).cast(_DECIMAL).alias("pull"),
     )
+    # A few columns of numbers, used three times.
+    products.cache()
     pairs = _together(by_session, ["user_id", "user_session"]).unionByName(_together(by_buyer, ["user_id"]))
     strengths = pairs.groupBy("product_id", "other_id").agg(F.sum("strength").cast(_DECIMAL).alias("strength"))
     known = strengths.join(products.select("product_id", "pull"), "product_id", how="inner")

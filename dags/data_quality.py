@@ -13,10 +13,10 @@ All collections. Runs hourly, and when `seed_dimensions` or `train_models` have 
 data-platform
 
 ## When it fails
-`judge` failed: the data is wrong. Its log lists each critical finding with collection, expectation and figures, and the
-path of the report. Clearing `judge` says the same again; once the cause is removed, trigger a new run. `validate`
-failed: the check itself broke; its last log lines say why (a suite with a typo is named with file and expectation), and
-it is retried.
+`judge` failed: the data is wrong. Its log lists each critical finding with collection, expectation and figures, and
+links to the run's page in *Browse > Data quality*, where each expectation has its history. Clearing `judge` says the
+same again; once the cause is removed, trigger a new run. `validate` failed: the check itself broke; its last log lines
+say why (a suite with a typo is named with file and expectation), and it is retried.
 
 ## When a failure may be ignored
 During a replay flat out, the reconciliation may see events that are still on their way: then the next hourly run is
@@ -34,7 +34,7 @@ from shopstream.assets import DIMENSIONS, MODELS
 from shopstream.defaults import DEFAULT_ARGS, START_DATE
 from shopstream.operators.spark_job import SparkJobOperator
 from shopstream.quality import CHECKS, verdict
-from shopstream.templates import COLLECTIONS, MACROS, RUN_ID
+from shopstream.templates import COLLECTIONS, MACROS, QUALITY_PAGE, RUN_ID
 
 with DAG(
     dag_id="data_quality",
@@ -73,6 +73,7 @@ with DAG(
         job="validate",
         arguments=[
             f"--run-id={RUN_ID}",
+            f"--report-url={QUALITY_PAGE}",
             COLLECTIONS,
             "{{ '--limit=%d' % params.limit if params.limit }}",
         ],

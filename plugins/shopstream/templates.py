@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from shopstream.assets import DIMENSION_COLLECTIONS, DIMENSIONS
 from shopstream.config import ConfigError, default_events_file
+from shopstream.links import run_page
 
 TRAINING_CRON = "0 */6 * * *"
 _TRAINING_INTERVAL = timedelta(hours=6)
@@ -77,10 +78,16 @@ def safe_id(run_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", run_id)
 
 
+def quality_page(run_id: str) -> str:
+    """Return the address of the page about a run of data_quality, given Airflow's id of the run."""
+    return run_page(safe_id(run_id))
+
+
 MACROS: dict[str, Callable[..., str]] = {
     "as_of": as_of,
     "collections_to_check": collections_to_check,
     "events_file": events_file,
+    "quality_page": quality_page,
     "safe_id": safe_id,
 }
 
@@ -88,3 +95,4 @@ AS_OF = "{{ as_of(dag_run, params.as_of) }}"
 EVENTS_FILE = "{{ events_file(params.file) }}"
 COLLECTIONS = "{{ collections_to_check(params.collections, triggering_asset_events) }}"
 RUN_ID = "{{ safe_id(run_id) }}"
+QUALITY_PAGE = "{{ quality_page(run_id) }}"

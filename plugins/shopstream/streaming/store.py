@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
-
 from shopstream.config import Config
-from shopstream.joblog import redact
+from shopstream.mongo import connect, plain_errors
 from shopstream.streaming.decision import Launches, Step, Wish
-from shopstream.streaming.errors import StoreError
 from shopstream.streaming.health import Heartbeat
 
 COLLECTION = "stream_health"
-WAIT_MILLISECONDS = 10_000
 
 # One check every five minutes: some 8,600 documents, and no more however old the stream gets.
 KEEP_CHECKS = timedelta(days=30)
@@ -30,13 +24,7 @@ class HealthStore:
     """Reads and writes `stream_health`. A context manager: leaving it closes the connection."""
 
     def __init__(self, config: Config) -> None:
-        with _plain_errors():
-            self._client: MongoClient[dict[str, Any]] = MongoClient(
-                config.mongodb_uri,
-                tz_aware=True,
-                serverSelectionTimeoutMS=WAIT_MILLISECONDS,
-                appname="shopstream-airflow",
-            )
+        self._client = connect(config)
         self._collection = self._client[config.database][COLLECTION]
 
     def __enter__(self) -> Self:
@@ -47,13 +35,13 @@ class HealthStore:
 
     def heartbeat(self) -> Heartbeat | None:
         """Return the newest heartbeat of any driver, or None before the first."""
-        with _plain_errors():
+        with plain_errors():
             document = self._collection.find_one({"_id": "driver"})
         return Heartbeat.from_document(document) if document else None
 
     def wish(self) -> Wish:
         """Return what a person last asked for; running, unless one said otherwise."""
-        with _plain_errors():
+        with plain_errors():
             document = self._collection.find_one({"_id": "wish"})
         if not document:
             return Wish(running=True)
@@ -62,13 +50,13 @@ class HealthStore:
     def write_wish(self, wish: Wish) -> None:
         """Remember what a person asks for."""
         document = {"_id": "wish", "kind": "wish", "running": wish.running, "since": wish.since, "run_id": wish.run_id}
-        with _plain_errors():
+        with plain_errors():
             self._collection.replace_one({"_id": "wish"}, document, upsert=True)
 
     def launches(self) -> Launches:
         """Return the launches since the newest check that found the application running."""
         count, last = 0, None
-        with _plain_errors():
+        with plain_errors():
             checks = self._collection.find({"kind": "check"}, {"action": 1, "checked_at": 1})
             for check in checks.sort("_id", -1).limit(_LAUNCHES_READ):
                 if check["action"] == Step.NOTHING.value:
@@ -86,7 +74,7 @@ class HealthStore:
             run_id: The run in which it was made.
         """
         document = {"_id": request, "kind": "request", "at": datetime.now(UTC), "run_id": run_id}
-        with _plain_errors():
+        with plain_errors():
             self._collection.replace_one({"_id": request}, document, upsert=True)
 
     def write_check(self, checked_at: datetime, check: Mapping[str, Any]) -> None:
@@ -98,16 +86,6 @@ class HealthStore:
         """
         key = f"check|{checked_at.isoformat()}"
         document = {"_id": key, "kind": "check", "checked_at": checked_at, **check}
-        with _plain_errors():
+        with plain_errors():
             self._collection.replace_one({"_id": key}, document, upsert=True)
             self._collection.delete_many({"kind": "check", "checked_at": {"$lt": checked_at - KEEP_CHECKS}})
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    try:
-        yield
-    except (PyMongoError, ValueError) as error:
-        # The driver appends a description of every server it knows: the first clause says it all.
-        reason = redact(str(error)).split(", Timeout:")[0]
-        raise StoreError(f"MongoDB at MONGODB_URI: {reason} (is the stack up? `make status`)") from None

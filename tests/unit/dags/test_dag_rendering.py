@@ -115,10 +115,12 @@ def test_replay_of_dead_letters_asks_for_no_file(dagbag: DagBag, monkeypatch: py
 
 
 def test_data_quality(dagbag: DagBag) -> None:
-    name = "--run-id=manual__2019-11-01T12_00_00_00_00"
-    assert arguments(dagbag, "data_quality", "validate") == [name]
+    run_id = "manual__2019-11-01T12_00_00_00_00"
+    page = f"http://localhost:8080/plugin/data-quality/quality/run?id={run_id}"
+    name = [f"--run-id={run_id}", f"--report-url={page}"]
+    assert arguments(dagbag, "data_quality", "validate") == name
     rendered = arguments(dagbag, "data_quality", "validate", collections=["users", "products"], limit=50)
-    assert rendered == [name, "--collections=users,products", "--limit=50"]
+    assert rendered == [*name, "--collections=users,products", "--limit=50"]
 
 
 def test_streaming_lifecycle(dagbag: DagBag) -> None:

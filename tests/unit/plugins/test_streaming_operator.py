@@ -83,7 +83,7 @@ def test_a_bad_environment_is_not_retried(environment: pytest.MonkeyPatch) -> No
 
 def test_no_mongodb_is_a_short_message_without_credentials(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MONGODB_URI", "mongodb://shop:s3cret@127.0.0.1:1/shopstream")
-    environment.setattr("shopstream.streaming.store.WAIT_MILLISECONDS", 200)
+    environment.setattr("shopstream.mongo.WAIT_MILLISECONDS", 200)
     with pytest.raises(AirflowException, match=r"^MongoDB at MONGODB_URI: 127\.0\.0\.1:1: .*refused") as caught:
         StreamingLifecycleOperator(task_id="t").execute(context("scheduled"))
     assert "s3cret" not in str(caught.value)

@@ -1,0 +1,1 @@
+"""The Data Quality section of Airflow's UI."""

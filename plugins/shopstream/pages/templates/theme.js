@@ -1,0 +1,1 @@
+function follow() { const chosen = localStorage.getItem("theme"); if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen; else delete document.documentElement.dataset.theme; } follow(); addEventListener("storage", follow);

@@ -29,12 +29,15 @@ _REMOTE = re.compile(
 _PLAIN_STYLE = re.compile(r"""<style id="plain">.*?</style>""", re.DOTALL)
 _FONT = re.compile(r"url\(\.\./webfonts/([\w-]+)\.(woff2|ttf)\)")
 
+# Half of what makes a page dark is in a library that the page would load, the other half in the page itself.
+_DARK = re.compile(r"@media\s*\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
+
 # Links of the Data Docs lead to their other pages, which the section around them offers by itself.
 _FITTING = """<style>
 nav.navbar.sticky-top { display: none !important; }
 a[href$=".html"] { pointer-events: none; color: inherit; }
 body { background: #fff; }
-.container-fluid { padding-left: 1rem !important; padding-right: 1rem !important; }
+body > .container-fluid { padding: 1.5rem 2rem !important; }
 </style>"""
 
 
@@ -65,7 +68,7 @@ def complete(html: str) -> str:
     Args:
         html: As Great Expectations wrote it, or without the links to its libraries.
     """
-    local = _PLAIN_STYLE.sub("", _REMOTE.sub("", html))
+    local = _DARK.sub("@media not all", _PLAIN_STYLE.sub("", _REMOTE.sub("", html)))
     head, found, rest = local.partition("<head>")
     parts = [_styles(), _scripts(), _vega() if "vegaEmbed(" in local else ""]
     return f"{head}{found}{''.join(parts)}{rest}".replace("</head>", f"{_FITTING}</head>", 1)

@@ -15,7 +15,7 @@ PAGE = """<!DOCTYPE html>
     <title>Data documentation compiled by Great Expectations</title>
     <link rel="stylesheet" href="https://unpkg.com/bootstrap-table@1.19.1/dist/bootstrap-table.min.css">
     <link rel="stylesheet" type="text/css" href='//maxcdn.bootstrapcdn.com/bootstrap/4.3.1/css/bootstrap.min.css'/>
-    <style>.ge { color: black }</style>
+    <style>.ge { color: black } @media (prefers-color-scheme: dark) { .ge { color: white } }</style>
     <script src="https://cdn.jsdelivr.net/npm/vega@5"></script>
     <script src="https://code.jquery.com/jquery-3.7.1.min.js"
       integrity="sha384-x" crossorigin="anonymous"></script>
@@ -83,6 +83,7 @@ def test_a_page_has_its_libraries_inside_and_loads_nothing() -> None:
         assert library in html
     assert html.count("</script>") == 2
     assert "max-width: 72rem" not in html
+    assert "@media not all { .ge { color: white } }" in html
     # The page's own style comes last, as it does with the libraries it was written for.
     assert html.index("Bootstrap v4.") < html.index(".ge { color: black }")
 

@@ -23,6 +23,7 @@ _WRITES = {
         "user_feature_engineering",
         "customer_segments",
         "churn_predictions",
+        "product_recommendations",
         "time_series_analysis",
         "statistical_analysis",
         "journey_metrics",

@@ -110,8 +110,8 @@ def test_replay_of_dead_letters_asks_for_no_file(dagbag: DagBag, monkeypatch: py
 def test_data_quality(dagbag: DagBag) -> None:
     name = "--run-id=manual__2019-11-01T12_00_00_00_00"
     assert arguments(dagbag, "data_quality", "validate") == [name]
-    rendered = arguments(dagbag, "data_quality", "validate", collections=["users", "products"], limit=50)
-    assert rendered == [name, "--collections=users,products", "--limit=50"]
+    rendered = arguments(dagbag, "data_quality", "validate", collections=["users", "products"], whole=True, limit=50)
+    assert rendered == [name, "--collections=users,products", "--whole", "--limit=50"]
 
 
 def test_streaming_lifecycle(dagbag: DagBag) -> None:

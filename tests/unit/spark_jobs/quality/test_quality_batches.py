@@ -1,6 +1,7 @@
 """A suite over several batches: judged by Great Expectations, added up."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ MOSTLY = _expected(BETWEEN, {"column": "size", "max_value": 5, "mostly": 0.75}, 
 SHIFT = _expected(BETWEEN, {"column": "sizes_shift", "max_value": 2}, "warning")
 
 
-def _findings(folder: Path, suite: Suite, batches: list[list[float | None]], shift: Figure) -> dict[str, Finding]:
+def _findings(
+    folder: Path, suite: Suite, batches: Sequence[Sequence[float | None]], shift: Figure
+) -> dict[str, Finding]:
     engine = Engine(folder / "gx", "test")
     judging = engine.judging(suite)
     for number, sizes in enumerate(batches):

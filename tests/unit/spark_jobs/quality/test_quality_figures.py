@@ -102,9 +102,9 @@ def test_volume_compares_the_newest_complete_hour_with_the_same_hour_of_other_da
 
 
 def test_an_hour_is_complete_when_nothing_on_time_can_come_any_more() -> None:
-    starts: list[datetime] = []
-    volume_ratio("at", datetime(2019, 11, 8, 12, 9, tzinfo=UTC), lambda _c, start, _e: starts.append(start) or 1)
-    assert starts[0].hour == 10
+    newest = datetime(2019, 11, 8, 12, 9, tzinfo=UTC)
+    found = volume_ratio("at", newest, lambda _column, start, _end: start.hour)
+    assert found.detail == "10 in the hour from 2019-11-08 10:00 UTC, usually 10"
 
 
 def test_volume_needs_other_days() -> None:

@@ -32,7 +32,9 @@ from embedded.progress import Progress
 TOPIC = "customer_events"
 TRAINING = ("extract_events", "features", "segments", "churn", "time_series", "statistics", "journeys", "promote")
 TARGET_SECONDS = 60.0
+# The public data has 1.4 million events a day.
 HOUR_EVENTS = 60_000
+HOURLY = "hourly run"
 _EXIT_SKIPPED = 99
 _HOUR_SEED = 1
 
@@ -123,14 +125,14 @@ def check(running: Servers, name: str, *arguments: str) -> Check:
 
 
 def report(events: int, store: str, checks: list[Check]) -> str:
-    """Return the report: what was checked, how long it took, how much memory it needed."""
+    """Return the report: what was checked, how long it took, how much memory it needed; the hourly run is judged."""
     rows = [["", "documents checked", "seconds", "peak memory, MB"]]
     rows += [[one.name, f"{one.documents:,}", f"{one.seconds:.1f}", f"{one.peak_mb:,.0f}"] for one in checks]
-    slowest = max(checks, key=lambda one: one.seconds)
-    outcome = "reached" if slowest.seconds <= TARGET_SECONDS else "missed"
+    hourly = next(one for one in checks if one.name == HOURLY)
+    outcome = "reached" if hourly.seconds <= TARGET_SECONDS else "missed"
     return (
         f"{os.cpu_count()} cores, {events:,} events in the database, document store {store}\n\n{table(rows)}\n"
-        f"slowest run {slowest.seconds:.1f} s (target {TARGET_SECONDS:.0f}, {outcome})"
+        f"{HOURLY} {hourly.seconds:.1f} s (target {TARGET_SECONDS:.0f}, {outcome})"
     )
 
 
@@ -152,7 +154,7 @@ def main() -> int:
         checks = [check(running, "first run")]
         progress.say(f"first run: {checks[0].seconds:.1f} s")
         add_hour(options, running, progress)
-        checks += [check(running, "hourly run"), check(running, "everything on demand", "--whole")]
+        checks += [check(running, HOURLY), check(running, "everything on demand", "--whole")]
         print(f"\n{report(options.events + HOUR_EVENTS, running.store, checks)}")
     return 0
 

@@ -34,7 +34,7 @@ _DTYPES = {
     "date": "datetime64[us, UTC]",
 }
 # So many rows Great Expectations looks at in one go: more are no quicker, and take more memory.
-BATCH = 50_000
+BATCH = 100_000
 
 
 def column_names(columns: Mapping[str, str]) -> list[str]:

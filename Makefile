@@ -20,7 +20,7 @@ DEPLOY = $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(NAMESPACE),--namespace "
 	$(if $(TAG),--tag "$(TAG)") $(if $(STORAGE_CLASS),--storage-class "$(STORAGE_CLASS)") \
 	$(if $(ACCESS_MODE),--access-mode "$(ACCESS_MODE)") $(if $(SKIP),--skip "$(SKIP)")
 
-.PHONY: help install up down status logs reset mongodb-uri demo dead-letters deploy deploy-check test chaos bench-replay bench-streaming bench-training soak lock
+.PHONY: help install up down status logs reset mongodb-uri demo dead-letters deploy deploy-check test chaos bench-replay bench-streaming bench-training bench-quality soak lock
 
 help: ## general: show this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -83,6 +83,9 @@ bench-streaming: install ## development: measure the stream's speed and latency 
 
 bench-training: install ## development: measure a whole training on a store of its own (5 minutes); SIZES="100000 1000000"
 	$(BENCHMARK).training $(if $(SIZES),--sizes $(SIZES)) $(OPTIONS)
+
+bench-quality: install ## development: measure the hourly checks, on a database of their own (15 minutes); EVENTS=1000000
+	$(BENCHMARK).quality $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)
 
 soak: install ## development: stream many simulated days, say whether anything grows with age (half an hour); EVENTS=5000000
 	$(BENCHMARK).soak $(if $(EVENTS),--events "$(EVENTS)") $(OPTIONS)

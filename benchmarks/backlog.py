@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from benchmarks.servers import Servers, ending
@@ -14,10 +15,13 @@ _EVENTS_PER_USER = 14
 DIRTY = 0.01
 
 
-def events_file(servers: Servers, events: int, days: int, seed: int, progress: Progress) -> Path:
-    """Generate an events file; returns it."""
-    target = servers.folder / "events.csv"
-    settings = Settings(users=max(10, events // _EVENTS_PER_USER), days=days, events=events, seed=seed, dirty=DIRTY)
+def events_file(
+    servers: Servers, events: int, days: int, seed: int, progress: Progress, start: date = Settings.start
+) -> Path:
+    """Generate an events file of the days from `start`; returns it."""
+    target = servers.folder / f"events-{start}.csv"
+    users = max(10, events // _EVENTS_PER_USER)
+    settings = Settings(users=users, days=days, events=events, seed=seed, dirty=DIRTY, start=start)
     generate(settings, target)
     progress.say(f"generated {events:,} events of {settings.users:,} users in {days} days")
     return target

@@ -85,10 +85,19 @@ class AirflowApi:
         found = self.request("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-id&limit={limit}")
         return list(found["dag_runs"])
 
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow knows of each task instance of a run."""
+        answer = self.request("GET", f"{self._run_path(dag_id, run_id)}/taskInstances?limit=100")
+        found: list[dict[str, Any]] = answer["task_instances"]
+        return found
+
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        """Return the state of each task of a run."""
-        tasks = self.request("GET", f"{self._run_path(dag_id, run_id)}/taskInstances?limit=100")["task_instances"]
-        return {task["task_id"]: task["state"] for task in tasks}
+        """Return the state of each task of a run; of a mapped task that of one that failed, if any did."""
+        states: dict[str, str | None] = {}
+        for one in self.task_instances(dag_id, run_id):
+            if states.get(one["task_id"]) != "failed":
+                states[one["task_id"]] = one["state"]
+        return states
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> list[str]:
         """Return the messages of a task's log."""

@@ -118,7 +118,7 @@ def collections(root: Path = ROOT) -> dict[str, tuple[str, ...]]:
     sources = {
         "dimensions": [spark / "jobs/seed_dimensions.py"],
         "live": [spark / "streaming/sink.py", spark / "streaming/funnel.py"],
-        "operations": [spark / "streaming/heartbeat.py", spark / "quality/run.py", spark / "ml/registry.py"],
+        "operations": [spark / "streaming/heartbeat.py", spark / "quality/reading.py", spark / "ml/registry.py"],
         "as of a moment": [spark / f"jobs/{job}.py" for job in training],
     }
     left = list(constant(spark / "quality/suites.py", "COLLECTIONS"))

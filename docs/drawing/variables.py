@@ -52,6 +52,10 @@ MEANINGS = {
         "SHOPSTREAM_MONGODB_SYNC_ON_COMMIT": "`1`: the embedded server writes every commit to disk before it answers. "
         "Slow, but a killed server loses nothing",
     },
+    "Alerts": {
+        "SHOPSTREAM_ALERT_WEBHOOK": "Address that gets an HTTP POST, one JSON object, for every task that has failed "
+        "for good and for every overdue run of `data_quality`. Unset: alerts are in the logs only",
+    },
     "Jobs and the stream": {
         "SHOPSTREAM_SPARK_MASTER": "Spark master URL of every job",
         "SHOPSTREAM_SPARK_DRIVER_MEMORY": "Heap of a Spark job",

@@ -193,6 +193,25 @@ def lifecycle_cron(env: Mapping[str, str] = os.environ) -> str:
     return env.get("SHOPSTREAM_LIFECYCLE_CRON") or LIFECYCLE_CRON
 
 
+def alert_webhook(env: Mapping[str, str] = os.environ) -> str | None:
+    """Return where alerts are posted to; None for nowhere.
+
+    Raises:
+        ConfigError: It is no http:// or https:// address.
+    """
+    url = env.get("SHOPSTREAM_ALERT_WEBHOOK", "")
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigError("SHOPSTREAM_ALERT_WEBHOOK is no http:// or https:// address")
+    return url
+
+
 def _namespace(env: Mapping[str, str], name: str) -> str:
     """Return the namespace that is asked for, else this pod's own, else `shopstream`."""
     own = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.is_file() else ""

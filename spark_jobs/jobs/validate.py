@@ -1,7 +1,8 @@
 """Checks every collection against its suite in `expectations/`, and Kafka's offsets against what is stored.
 
-Writes one document per check to `data_quality_results`, and the pages of the run to reports/quality/<run id>/ in the
-data folder. Expectations that fail are a result, not an error: the exit status says whether the checks could be made.
+Of each collection it reads what is new since its last check, or all of it (--whole), batch by batch. Writes one
+document per check to `data_quality_results`, and the pages of the run to reports/quality/<run id>/ in the data folder.
+Expectations that fail are a result, not an error: the exit status says whether the checks could be made.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
@@ -26,15 +27,15 @@ from spark_jobs.errors import JobError
 from spark_jobs.mongo import Document, database
 from spark_jobs.quality.engine import Engine
 from spark_jobs.quality.outcome import Outcome, run_status
+from spark_jobs.quality.reading import RESULTS, Options, Source, ahead, first_line, generation, read
+from spark_jobs.quality.references import Lookup
 from spark_jobs.quality.report import OVERVIEW, prune, publish_docs, report_folder, write_overview
 from spark_jobs.quality.run import (
     RECONCILIATION,
-    RESULTS,
-    Fetched,
+    SELF_AUDIT,
+    CollectionCheck,
     check_reconciliation,
-    evaluate,
-    fetch,
-    first_line,
+    check_self_audit,
     store,
 )
 from spark_jobs.quality.suites import COLLECTIONS, SUITES_FOLDER
@@ -42,8 +43,14 @@ from spark_jobs.quality.suites import COLLECTIONS, SUITES_FOLDER
 log = logging.getLogger("validate")
 
 EXIT_FAILED = 1
-LIMIT = 100_000
+LIMIT = 1_000_000
 KEEP_REPORTS = 200
+
+# Checks that are no suite's, made after the collections.
+OTHER_CHECKS: dict[str, Callable[[Database[Document], Config], Outcome]] = {
+    RECONCILIATION: check_reconciliation,
+    SELF_AUDIT: check_self_audit,
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +66,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"what to check, separated by blanks or commas; '{RECONCILIATION}' is one of them (default: everything)",
     )
-    add("--limit", type=_positive, default=LIMIT, metavar="N", help=f"newest documents to check of each ({LIMIT:,})")
+    add("--whole", action="store_true", help="check whole collections, and not only what is new since the last check")
+    add(
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help=f"check the newest N documents of each at most ({LIMIT:,}; with --whole: all)",
+    )
     add("--run-id", default="", metavar="TEXT", help="names the run; the same name overwrites (default: the time, UTC)")
     add("--report-url", metavar="URL", help="where the run's pages will be served; stored and logged")
     add("--suites", type=Path, default=SUITES_FOLDER, metavar="FOLDER", help="where the suites are (expectations/)")
@@ -72,8 +85,8 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Check, store, report.
 
     Returns:
-        `run_id`, `status` (passed, warning, failed), `critical`, `warnings`, `report` (path of the overview),
-        `report_url`, and `collections`: the figures of each check by its name (see `Outcome.metrics`).
+        By the name of each check its figures (see `Outcome.metrics`) with `report` (path of the overview) and
+        `report_url`.
 
     Raises:
         JobError: An unknown collection, no suites, no place to write, or no MongoDB.
@@ -82,7 +95,7 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     run_id = args.run_id or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     reports, work = (_folder(config.data_dir / name) for name in ("reports/quality", "work"))
     db, folder = database(config), report_folder(reports, run_id)
-    log.info("run %s: %d checks of up to %s documents; Great Expectations is loading", run_id, len(names), args.limit)
+    log.info("run %s: %d checks; Great Expectations is loading", run_id, len(names))
     outcomes: list[Outcome] = []
     unsaved: list[Outcome] = []
 
@@ -98,22 +111,24 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
             log.warning("%s: the result is kept for later: %s", outcome.collection, first_line(error))
             unsaved.append(outcome)
 
-    def read(name: str) -> Fetched | Outcome:
-        if name == RECONCILIATION:
-            return check_reconciliation(db, config)
-        return fetch(db, name, args.limit, args.suites)
-
     with tempfile.TemporaryDirectory(prefix="quality-", dir=work) as project:
-        engine = _check_all(names, read, lambda: Engine(Path(project), folder.name), keep)
+        # Earlier results of a collection are looked for at each check.
+        db[RESULTS].create_index([("collection", 1), ("started_at", -1)])
+        limit = args.limit or (None if args.whole else LIMIT)
+        options = Options(run_id, args.suites, args.whole, limit, generation(db))
+        collections = [name for name in names if name not in OTHER_CHECKS]
+        engine = check_collections(db, collections, options, lambda: Engine(Path(project), folder.name), keep)
+        for name in OTHER_CHECKS:
+            if name in names:
+                keep(OTHER_CHECKS[name](db, config))
         publish_docs(engine.build_docs(), folder)
     for outcome in unsaved:
         save(outcome)
     page = write_overview(folder, run_id, _results(db, run_id))
     prune(reports, args.keep_reports)
-    result = _result(run_id, outcomes, page, args.report_url)
-    totals = result["status"], result["critical"], result["warnings"]
-    log.info("%s: %d critical, %d warnings; %s", *totals, args.report_url or page)
-    return result
+    critical, warnings = (sum(getattr(one, name) for one in outcomes) for name in ("critical", "warnings"))
+    log.info("%s: %d critical, %d warnings; %s", run_status(outcomes), critical, warnings, args.report_url or page)
+    return _result(outcomes, page, args.report_url)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,8 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def job(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         result = validate(args, config)
-        if args.fail_on_critical and result["critical"]:
-            lines.extend(line for figures in result["collections"].values() for line in figures["findings"])
+        if args.fail_on_critical and any(figures["critical"] for figures in result.values()):
+            lines.extend(line for figures in result.values() for line in figures["findings"])
         return result
 
     try:
@@ -135,25 +150,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_FAILED if lines else status
 
 
-def _check_all(
+def check_collections(
+    db: Database[Document],
     names: Sequence[str],
-    read: Callable[[str], Fetched | Outcome],
+    options: Options,
     make_engine: Callable[[], Engine],
     keep: Callable[[Outcome], None],
 ) -> Engine:
-    """Check in order, and hand on each outcome; returns the engine, for the Data Docs.
+    """Check collections in order, and hand on each outcome; returns the engine, for the Data Docs.
 
-    One collection is read ahead, by a second thread: reading waits for the database, evaluating computes. The first one
-    is read while Great Expectations is being imported.
+    Batches are read ahead by a second thread, the first ones while Great Expectations is being imported.
     """
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        ahead = reader.submit(read, names[0])
-        engine = make_engine()
-        for following in (*names[1:], None):
-            found = ahead.result()
-            if following is not None:
-                ahead = reader.submit(read, following)
-            keep(found if isinstance(found, Outcome) else evaluate(found, engine))
+
+    def batches() -> Iterator[tuple[Source, pd.DataFrame | None]]:
+        for name in names:
+            yield from read(db, name, options)
+
+    check: CollectionCheck | None = None
+    lookup, reader = Lookup(db), ahead(batches())
+    engine = make_engine()
+    for source, batch in reader:
+        check = check or CollectionCheck(source, engine, db, lookup)
+        if batch is not None:
+            check.batch(batch)
+        else:
+            keep(check.outcome())
+            check = None
     return engine
 
 
@@ -162,7 +184,7 @@ def _names(wanted: Iterable[str], suites: Path) -> list[str]:
     if not suites.is_dir():
         raise JobError(f"there is no folder of suites at {suites} (give --suites)")
     added = sorted({path.stem for path in suites.glob("*.json")} - set(COLLECTIONS))
-    known = [*COLLECTIONS, *added, RECONCILIATION]
+    known = [*COLLECTIONS, *added, *OTHER_CHECKS]
     asked = {name for text in wanted for name in re.split(r"[,\s]+", text) if name}
     if unknown := sorted(asked - set(known)):
         raise JobError(f"no such collection: {', '.join(unknown)} (known: {', '.join(known)})")
@@ -188,16 +210,9 @@ def _log(outcome: Outcome) -> None:
         log.log(logging.ERROR if finding.severity == "critical" else logging.WARNING, finding.line(outcome.collection))
 
 
-def _result(run_id: str, outcomes: Sequence[Outcome], page: Path, report_url: str | None) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "status": run_status(outcomes),
-        "critical": sum(outcome.critical for outcome in outcomes),
-        "warnings": sum(outcome.warnings for outcome in outcomes),
-        "collections": {outcome.collection: outcome.metrics() for outcome in outcomes},
-        "report": str(page),
-        "report_url": report_url,
-    }
+def _result(outcomes: Sequence[Outcome], page: Path, report_url: str | None) -> dict[str, Any]:
+    where = {"report": str(page), "report_url": report_url}
+    return {outcome.collection: outcome.metrics() | where for outcome in outcomes}
 
 
 def _positive(text: str) -> int:

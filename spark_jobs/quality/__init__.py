@@ -3,13 +3,16 @@
 | module | what it does |
 |---|---|
 | `suites` | reads `expectations/<collection>.json` and refuses what is not understood, naming file and expectation |
-| `frames` | reads a bounded number of documents into a typed table (pandas) |
-| `rules` | adds the true/false columns of a suite's cross-field rules |
-| `engine` | runs a suite with Great Expectations and renders its Data Docs |
+| `windows` | tells which documents are new since the last check, and reads them in chunks |
+| `reading` | reads collection after collection, a batch ahead of the evaluation |
+| `frames` | lays documents out as typed tables (pandas) of bounded size |
+| `rules`, `references` | add the true/false columns of a suite: cross-field rules, and whether something exists |
+| `engine`, `tally` | run a suite with Great Expectations batch by batch, add up, render its Data Docs |
+| `figures` | figures about all documents together, compared with earlier checks |
 | `outcome` | what a check found, and how bad it is |
-| `topic` | reads offsets and newest records from Kafka |
 | `books` | reads Kafka's offsets, the stream's counters and the number of documents |
-| `reconcile` | compares them |
+| `reconcile`, `sums`, `moments` | compare them; sums of windows and visits; the models' registry |
+| `self_audit` | recomputes recent windows and visits from the events, and compares |
 | `report` | the pages of a run, readable without internet |
 | `run` | checks one collection, and stores what was found |
 

@@ -13,13 +13,12 @@ from spark_jobs.config import Config
 from spark_jobs.events.topic import Counts, Record, open_topic
 from spark_jobs.mongo import Document
 from spark_jobs.quality.reconcile import Ledger
+from spark_jobs.quality.references import IDS_PER_QUERY
 
 SAMPLE = 500
 
-# Beyond this many documents counting them by partition would be the longest part of an hourly run.
+# Beyond this many documents adding them up, by partition or otherwise, would be the longest part of an hourly run.
 _COUNTED_BY_PARTITION = 250_000
-# The embedded server's time for `$in` grows with the square of the list.
-_IDS_PER_QUERY = 100
 _DRIVER = {"_id": "driver"}
 _PROGRESS = ("end_offsets", "last_batch_id", "accepted", "dead_lettered", "state")
 
@@ -40,6 +39,7 @@ def read_ledger(db: Database[Document], config: Config) -> Ledger | None:
     """
     driver = db["stream_health"].find_one(_DRIVER)
     enriched, dead, by_partition = _count(db)
+    sums = _sums(db) if by_partition is not None else {}
     settled = _progress(driver) == _progress(db["stream_health"].find_one(_DRIVER))
     with open_topic(config) as topic:
         beginning, end = topic.offsets()
@@ -54,6 +54,7 @@ def read_ledger(db: Database[Document], config: Config) -> Ledger | None:
             sampled=0,
             lost=(),
             now=datetime.now(UTC),
+            **sums,
         )
         # The driver's position of now may be past the documents; the one from before the counting is not.
         read = {partition: min(offset, end.get(partition, 0)) for partition, offset in ledger.read.items()}
@@ -72,6 +73,19 @@ def _count(db: Database[Document]) -> tuple[int, int, Counts | None]:
     first, second = _by_partition(db, "enriched_events"), _by_partition(db, "dead_letter_events")
     both = {partition: first.get(partition, 0) + second.get(partition, 0) for partition in {*first, *second}}
     return sum(first.values()), sum(second.values()), both
+
+
+def _sums(db: Database[Document]) -> dict[str, int]:
+    """What windows and visits count."""
+    groups = {
+        "window_events": ("event_aggregations", {"kind": "category_5m"}, "$event_count"),
+        "visit_events": ("user_session_analytics", {}, "$total_events"),
+    }
+    sums = {}
+    for name, (collection, query, counted) in groups.items():
+        grouped = db[collection].aggregate([{"$match": query}, {"$group": {"_id": None, "sum": {"$sum": counted}}}])
+        sums[name] = next((int(group["sum"]) for group in grouped), 0)
+    return sums
 
 
 def _by_partition(db: Database[Document], collection: str) -> Counts:
@@ -95,7 +109,7 @@ def _without_document(db: Database[Document], records: Sequence[Record]) -> list
 
 def _existing(db: Database[Document], collection: str, ids: Sequence[str | None]) -> set[Any]:
     wanted = [document_id for document_id in ids if document_id is not None]
-    chunks = (wanted[start : start + _IDS_PER_QUERY] for start in range(0, len(wanted), _IDS_PER_QUERY))
+    chunks = (wanted[start : start + IDS_PER_QUERY] for start in range(0, len(wanted), IDS_PER_QUERY))
     return {one["_id"] for chunk in chunks for one in db[collection].find({"_id": {"$in": chunk}}, {"_id": 1})}
 
 

@@ -9,7 +9,7 @@ import difflib
 import importlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -17,14 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from spark_jobs.quality.outcome import OFFENDERS, Finding, Severity
+from spark_jobs.quality.figures import Figure
+from spark_jobs.quality.outcome import OFFENDERS, Finding
 from spark_jobs.quality.rules import rule_columns
 from spark_jobs.quality.suites import ExpectationSpec, Suite, SuiteError
+from spark_jobs.quality.tally import Tally, figure_finding
 
 # Offenders come as row numbers: asked for `_id`s, it builds a dictionary for each of 100,000 offenders to show ten.
 _RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": OFFENDERS}
-_FIGURES = ("element_count", "unexpected_count", "unexpected_percent", "observed_value")
-_SHOWN_CHARACTERS = 200
 
 
 class Engine:
@@ -40,6 +40,7 @@ class Engine:
         self._context = self._gx.get_context(mode="file", project_root_dir=folder)
         self._context.variables.progress_bars = {"globally": False}
         self._source = self._context.data_sources.add_pandas("mongodb")
+        self._definitions: dict[str, Any] = {}
         # Without the time it would try to read one from the name.
         identifiers = importlib.import_module("great_expectations.core.run_identifier")
         self._run_id = identifiers.RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
@@ -49,49 +50,120 @@ class Engine:
         """Make sure that every expectation of a suite can be used, whether or not there is something to validate.
 
         Raises:
-            SuiteError: Great Expectations does not know one, or not with these arguments.
+            SuiteError: Great Expectations does not know one, or not with these arguments; or one about documents cannot
+                be told from one document at a time.
         """
         for spec in suite.expectations:
-            _expectation(spec, suite.path.name)
+            expectation = _expectation(spec, suite.path.name)
+            if spec in suite.of_documents and not isinstance(expectation, _one_by_one()):
+                raise SuiteError(
+                    f"{suite.path.name}: {spec.key}: {spec.type} looks at all documents at once, which can be many; "
+                    "expect something of a figure (meta.figures) instead"
+                )
 
-    def validate(self, suite: Suite, frame: pd.DataFrame) -> list[Finding]:
-        """Evaluate every expectation of a suite.
-
-        Args:
-            suite: What to expect.
-            frame: The documents as `frames.to_frame` lays them out, with the suite's rules (`rules.add_rules`).
-
-        Returns:
-            One finding per expectation that does not hold, the critical ones first. An expectation that could not be
-            evaluated is critical whatever its severity.
+    def judging(self, suite: Suite) -> Judging:
+        """Begin to evaluate a suite.
 
         Raises:
             SuiteError: As `check`.
         """
+        self.check(suite)
+        return Judging(self, suite)
+
+    def run(self, name: str, specs: Sequence[ExpectationSpec], file: str, frame: pd.DataFrame) -> Any:
+        """Evaluate expectations over a table; returns Great Expectations' result of the suite."""
+        expectations = [_expectation(spec, file) for spec in specs]
+        suite = self._gx.ExpectationSuite(name=name, expectations=expectations)
+        if name not in self._definitions:
+            asset = self._source.add_dataframe_asset(name)
+            self._definitions[name] = asset.add_batch_definition_whole_dataframe("newest")
+        batch = self._definitions[name].get_batch(batch_parameters={"dataframe": frame})
+        return batch.validate(suite, result_format=_RESULT_FORMAT)
+
+    def keep(self, suite: Suite, results: list[Any], outcome: Any) -> None:
+        """Store what the Data Docs show of a suite.
+
+        Args:
+            suite: The suite.
+            results: Results of its expectations, over all batches.
+            outcome: The result of one batch, which tells what was validated.
+        """
+        identifiers = importlib.import_module("great_expectations.data_context.types.resource_identifiers")
         expectations = [_expectation(spec, suite.path.name) for spec in suite.expectations]
-        prepared = self._context.suites.add(self._gx.ExpectationSuite(name=suite.name, expectations=expectations))
-        asset = self._source.add_dataframe_asset(suite.name)
-        definition = self._context.validation_definitions.add(
-            self._gx.ValidationDefinition(
-                name=suite.name, data=asset.add_batch_definition_whole_dataframe("newest"), suite=prepared
-            )
+        self._context.suites.add(self._gx.ExpectationSuite(name=suite.name, expectations=expectations))
+        statistics = importlib.import_module("great_expectations.validator.validator").calc_validation_statistics(
+            results
         )
-        outcome = definition.run(
-            batch_parameters={"dataframe": lean(frame, suite)}, result_format=_RESULT_FORMAT, run_id=self._run_id
+        outcome.results, outcome.success, outcome.suite_name = results, statistics.success, suite.name
+        outcome.statistics = statistics._asdict()
+        outcome.meta |= {"run_id": self._run_id, "validation_time": self._run_id.run_time}
+        suite_identifier = identifiers.ExpectationSuiteIdentifier(name=suite.name)
+        self._context.validation_results_store.store_validation_results(
+            suite_validation_result=outcome,
+            suite_validation_result_identifier=identifiers.ValidationResultIdentifier(
+                batch_identifier=outcome.batch_id, expectation_suite_identifier=suite_identifier, run_id=self._run_id
+            ),
+            expectation_suite_identifier=suite_identifier,
         )
-        specs = {spec.key: spec for spec in suite.expectations}
-        findings = [
-            _finding(specs[result.expectation_config.meta["key"]], result, suite, frame)
-            for result in outcome.results
-            if not result.success
-        ]
-        order = list(specs)
-        return sorted(findings, key=lambda found: (found.severity != "critical", order.index(found.expectation)))
 
     def build_docs(self) -> Path:
         """Render the Data Docs of everything validated so far; returns the folder of the site."""
         self._context.build_data_docs()
         return self.docs_folder
+
+
+class Judging:
+    """A suite that is being evaluated, batch by batch.
+
+    Args:
+        engine: Evaluates.
+        suite: What to expect.
+    """
+
+    def __init__(self, engine: Engine, suite: Suite) -> None:
+        self._engine = engine
+        self._suite = suite
+        self._tallies = {spec.key: Tally(spec, _shown_columns(spec, suite)) for spec in suite.of_documents}
+        self._about_figures: dict[str, Any] = {}
+        self._figures: Mapping[str, Figure] = {}
+        self._outcome: Any = None
+
+    def batch(self, frame: pd.DataFrame) -> None:
+        """Evaluate the expectations of documents over a batch.
+
+        Args:
+            frame: Documents as `frames.to_frame` lays them out, with the columns of rules and references.
+        """
+        suite = self._suite
+        outcome = self._engine.run(suite.name, suite.of_documents, suite.path.name, lean(frame, suite))
+        self._outcome = self._outcome or outcome
+        for result in outcome.results:
+            self._tallies[_key(result)].add(result, frame)
+
+    def figures(self, figures: Mapping[str, Figure]) -> None:
+        """Evaluate the expectations of figures; one that is null is not judged."""
+        self._figures = figures
+        if specs := self._suite.of_figures:
+            row = pd.DataFrame({name: [one.value] for name, one in figures.items()}, dtype="float64")
+            outcome = self._engine.run(f"{self._suite.name} figures", specs, self._suite.path.name, row)
+            self._outcome = self._outcome or outcome
+            self._about_figures = {_key(result): result for result in outcome.results}
+
+    def findings(self) -> list[Finding]:
+        """What does not hold, the critical ones first; also hands the results to the Data Docs.
+
+        An expectation that could not be evaluated is critical whatever its severity.
+        """
+        specs = {spec.key: spec for spec in self._suite.expectations}
+        judged = [tally for tally in self._tallies.values() if tally.result is not None]
+        found = [tally.finding() for tally in judged]
+        found += [figure_finding(specs[key], one, self._figures) for key, one in self._about_figures.items()]
+        if self._outcome is not None:
+            results = [tally.merged() for tally in judged] + list(self._about_figures.values())
+            self._engine.keep(self._suite, results, self._outcome)
+        order = list(specs)
+        findings = [one for one in found if one is not None]
+        return sorted(findings, key=lambda one: (one.severity != "critical", order.index(one.expectation)))
 
 
 def lean(frame: pd.DataFrame, suite: Suite) -> pd.DataFrame:
@@ -100,8 +172,8 @@ def lean(frame: pd.DataFrame, suite: Suite) -> pd.DataFrame:
     Great Expectations copies all columns for nearly every expectation, and text is by far the slowest: as categories it
     takes half the time in all. Columns compared with each other stay text; categories can only be compared with values.
     """
-    named = dict.fromkeys(chain.from_iterable(spec.columns for spec in suite.expectations))
-    compared = {spec.kwargs.get(side) for spec in suite.expectations for side in ("column_A", "column_B")}
+    named = dict.fromkeys(chain.from_iterable(spec.columns for spec in suite.of_documents))
+    compared = {spec.kwargs.get(side) for spec in suite.of_documents for side in ("column_A", "column_B")}
     kept = frame[["_id", *(column for column in named if column != "_id")]]
     texts = [column for column, dtype in kept.dtypes.items() if dtype == "object" and column not in compared]
     repeated = [text for text in texts if kept[text].nunique() * 10 < len(kept)]
@@ -133,51 +205,24 @@ def _expectation(spec: ExpectationSpec, file: str) -> Any:
         raise SuiteError(f"{file}: {spec.key}: arguments are not accepted: {reason}") from None
 
 
-def _finding(spec: ExpectationSpec, result: Any, suite: Suite, frame: pd.DataFrame) -> Finding:
-    found: Mapping[str, Any] = result.result
-    if not found:
-        reason = _exception(result.exception_info)
-        return Finding(spec.key, "critical", spec.notes, f"could not be evaluated: {reason}")
-    rows = list(found.get("partial_unexpected_index_list") or [])[:OFFENDERS]
-    columns = _shown_columns(spec, suite)
-    offenders = frame.loc[rows, ["_id", *columns]].to_dict("records")
-    severity: Severity = "warning" if spec.severity == "warning" else "critical"
-    return Finding(
-        expectation=spec.key,
-        severity=severity,
-        notes=spec.notes,
-        observed=_observed(found),
-        figures={name: _plain(found[name]) for name in _FIGURES if found.get(name) is not None},
-        offending_ids=[_plain(offender["_id"]) for offender in offenders],
-        offending_values=[
-            ", ".join(f"{column}={offender[column]}" for column in columns)[:_SHOWN_CHARACTERS]
-            for offender in offenders
-        ],
+def _one_by_one() -> tuple[type, ...]:
+    """The kinds of expectations that judge each document by itself, or against the others of its batch."""
+    expectations = importlib.import_module("great_expectations.expectations.expectation")
+    return (
+        expectations.ColumnMapExpectation,
+        expectations.ColumnPairMapExpectation,
+        expectations.MulticolumnMapExpectation,
     )
+
+
+def _key(result: Any) -> str:
+    return str(result.expectation_config.meta["key"])
 
 
 def _shown_columns(spec: ExpectationSpec, suite: Suite) -> list[str]:
     """The columns that show why a document offends: of a rule not its false, but what the rule looked at."""
-    rules = suite.rules
-    named = (sorted(rule_columns(rules[column])) if column in rules else [column] for column in spec.columns)
+    rules, references = suite.rules, suite.references
+    looked_at = {name: [one.field] for name, one in references.items()}
+    looked_at |= {name: sorted(rule_columns(rule)) for name, rule in rules.items()}
+    named = (looked_at.get(column, [column]) for column in spec.columns)
     return [column for column in dict.fromkeys(chain.from_iterable(named)) if column != "_id"]
-
-
-def _observed(found: Mapping[str, Any]) -> str:
-    if "unexpected_count" not in found:
-        return f"observed {found.get('observed_value')}"
-    count, documents = found["unexpected_count"], found["element_count"]
-    return f"{count:,} of {documents:,} documents ({100 * count / documents:.4g} %)"
-
-
-def _exception(info: Mapping[str, Any]) -> str:
-    details = [info] if "exception_message" in info else list(info.values())
-    messages = [str(detail.get("exception_message")) for detail in details if isinstance(detail, Mapping)]
-    return messages[0].splitlines()[0][:_SHOWN_CHARACTERS] if messages else "no reason given"
-
-
-def _plain(value: Any) -> Any:
-    """A value MongoDB and JSON can hold."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return value if isinstance(value, str | int | float | bool) else str(value)

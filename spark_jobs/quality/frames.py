@@ -1,19 +1,15 @@
-"""From documents to a typed table, holding no more of the collection in memory than was asked for."""
+"""From documents to typed tables of bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from bson.codec_options import DatetimeConversion
 from bson.int64 import Int64
-from pymongo.collection import Collection
-
-from spark_jobs.mongo import Document
 
 WRONG_TYPES = "wrong_types"
 
@@ -37,7 +33,8 @@ _DTYPES = {
     "boolean": "boolean",
     "date": "datetime64[us, UTC]",
 }
-_CHUNK = 10_000
+# So many rows Great Expectations looks at in one go: more are no quicker, and take more memory.
+BATCH = 100_000
 
 
 def column_names(columns: Mapping[str, str]) -> list[str]:
@@ -47,28 +44,6 @@ def column_names(columns: Mapping[str, str]) -> list[str]:
         names += [column] if kind in _DTYPES else [f"{column}_length"]
         names += [f"{column}_ascending"] if kind == "strings" else []
     return names
-
-
-def read_frame(collection: Collection[Document], columns: Mapping[str, str], limit: int) -> pd.DataFrame:
-    """Read the newest documents of a collection, in the reverse order of their insertion.
-
-    Insertion order needs no index and no sort, on any collection. A document replaced later keeps its place in it.
-
-    Args:
-        collection: Where to read.
-        columns: Kind of each field to read (see `KINDS`); no other field leaves the server.
-        limit: Largest number of documents.
-
-    Returns:
-        The table that `to_frame` describes.
-    """
-    # A date outside Python's calendar must not end the reading: it arrives as another type and is reported as such.
-    options = collection.codec_options.with_options(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-    fields = {column.partition(".")[0]: 1 for column in columns}
-    cursor = collection.with_options(codec_options=options).find(
-        {}, {"_id": 1, **fields}, hint=[("$natural", -1)], limit=limit, batch_size=_CHUNK
-    )
-    return to_frame(cursor, columns)
 
 
 def to_frame(documents: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
@@ -83,14 +58,24 @@ def to_frame(documents: Iterable[Mapping[str, Any]], columns: Mapping[str, str])
         a value of another kind (or a number that is not finite), null where there are none. Such values are null in
         their own columns, as absent ones are.
     """
-    chunks = [_chunk(chunk, columns) for chunk in _chunks(documents)] or [_chunk([], columns)]
-    return _plain(pd.concat(chunks, ignore_index=True))
+    return next(to_frames([list(documents)], columns))
 
 
-def _chunks(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    iterator = iter(documents)
-    while chunk := list(islice(iterator, _CHUNK)):
-        yield chunk
+def to_frames(chunks: Iterable[list[Any]], columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    """Lay chunks of documents out as tables of about `BATCH` rows (see `to_frame`); at least one, if an empty one.
+
+    Documents take several times as much memory as their rows, so each chunk is laid out at once.
+    """
+    gathered: list[pd.DataFrame] = []
+    rows, tables = 0, 0
+    for chunk in chunks:
+        gathered.append(_chunk(chunk, columns))
+        rows += len(chunk)
+        if rows >= BATCH:
+            yield _plain(pd.concat(gathered, ignore_index=True))
+            gathered, rows, tables = [], 0, tables + 1
+    if gathered or not tables:
+        yield _plain(pd.concat(gathered or [_chunk([], columns)], ignore_index=True))
 
 
 def _chunk(documents: list[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:

@@ -13,7 +13,6 @@ Severity = Literal["critical", "warning"]
 Status = Literal["passed", "warning", "failed", "empty", "error"]
 
 OFFENDERS = 10
-_SHOWN_OFFENDERS = 3
 _FINDINGS_IN_METRICS = 10
 
 
@@ -41,9 +40,7 @@ class Finding:
 
     def line(self, collection: str) -> str:
         """The finding in one line of a log."""
-        shown = [str(offender) for offender in self.offending_ids[:_SHOWN_OFFENDERS]]
-        more = ", ..." if len(self.offending_ids) > _SHOWN_OFFENDERS else ""
-        which = f" [{', '.join(shown)}{more}]" if shown else ""
+        which = f" [{', '.join(map(str, self.offending_ids))}]" if self.offending_ids else ""
         return f"{self.severity.upper()} {collection}: {self.expectation}: {self.observed}. {self.notes}{which}"
 
 
@@ -61,7 +58,9 @@ class Outcome:
         findings: Those that do not hold.
         error: Why the check could not be carried out, or None.
         message: Anything else worth a sentence, or None.
-        figures: Further figures of the check.
+        figures: Further figures of the check, by name.
+        window: What was read (see `windows.Mark`), or None where that is not known.
+        profile: What later checks compare theirs with (see `figures.Profile`), or None.
     """
 
     collection: str
@@ -74,6 +73,8 @@ class Outcome:
     error: str | None = None
     message: str | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+    window: Document | None = None
+    profile: Document | None = None
 
     @property
     def critical(self) -> int:
@@ -113,6 +114,8 @@ class Outcome:
             "error": self.error,
             "message": self.message,
             "figures": self.figures,
+            "window": self.window,
+            "profile": self.profile,
             "started_at": self.started_at,
             "seconds": round(self.seconds, 3),
             "report": report,
@@ -120,7 +123,8 @@ class Outcome:
         }
 
     def metrics(self) -> dict[str, Any]:
-        """The figures for the orchestrator, `findings` as lines (at most ten, critical ones first)."""
+        """The figures for the orchestrator: `findings` as lines (at most ten, critical ones first), `expectations` the
+        keys of those that are critical."""
         lines = [] if self.error is None else [f"CRITICAL {self.collection}: {self.error}"]
         lines += [finding.line(self.collection) for finding in self.findings]
         return {
@@ -135,6 +139,7 @@ class Outcome:
             "message": self.message,
             "error": self.error,
             "figures": self.figures,
+            "expectations": [one.expectation for one in self.findings if one.severity == "critical"],
             "findings": lines[:_FINDINGS_IN_METRICS],
         }
 

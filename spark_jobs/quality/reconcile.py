@@ -50,6 +50,8 @@ class Ledger:
         sampled: Newest records that the stream has read and that were looked for among the documents.
         lost: Those of them that have no document.
         now: When.
+        window_events: Events that the windows of `category_5m` count, or None where they are too many to be added up.
+        visit_events: Events that the visits count, or None likewise.
     """
 
     driver: Document | None
@@ -62,6 +64,8 @@ class Ledger:
     sampled: int
     lost: tuple[Record, ...]
     now: datetime
+    window_events: int | None = None
+    visit_events: int | None = None
 
     @property
     def read(self) -> Counts:
@@ -109,6 +113,8 @@ class Ledger:
             "dead_letter_documents": self.dead,
             "sampled_records": self.sampled,
             "lost_records": len(self.lost),
+            "window_events": self.window_events,
+            "visit_events": self.visit_events,
             "at_rest": self.at_rest,
             "partitions": {
                 str(partition): {

@@ -7,6 +7,9 @@ A suite file has `name` (the collection), `expectations` and `meta`:
   dotted name is a path into an embedded document. An array or embedded document has no column of its own: it becomes
   `<name>_length`, and an array of strings also `<name>_ascending` (sorted and without repetition).
 * `meta.rules`: true/false columns by name, each an expression over the columns (see `rules`).
+* `meta.references`: true/false columns by name: whether another collection has a document with that `_id`.
+* `meta.figures`: numbers about all checked documents, and how they differ from before (see `figures`).
+* `meta.window`: how new documents are told from those that were checked before (see `windows`).
 
 The column `wrong_types` is always there: the names of the fields of a document whose value is not of its kind; in their
 columns those values are null. Every expectation has `meta.severity` (`critical` or `warning`) and `meta.notes` (what
@@ -18,14 +21,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spark_jobs.config import REPOSITORY
+from spark_jobs.quality.figures import FigureSpec, parse_figures
 from spark_jobs.quality.frames import KINDS, WRONG_TYPES, column_names
+from spark_jobs.quality.references import Reference, parse_references
 from spark_jobs.quality.rules import RuleError, rule_columns
+from spark_jobs.quality.windows import Window, parse_window
 
 SUITES_FOLDER = REPOSITORY / "expectations"
 
@@ -51,6 +57,8 @@ COLLECTIONS = (
 )
 
 SEVERITIES = ("critical", "warning")
+
+Part = TypeVar("Part")
 
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 _CONDITION_COLUMN = re.compile(r"""col\(["']([^"']+)["']\)""")
@@ -95,6 +103,19 @@ class Suite:
     columns: dict[str, str]
     rules: dict[str, str]
     expectations: tuple[ExpectationSpec, ...]
+    references: dict[str, Reference] = field(default_factory=dict)
+    figures: dict[str, FigureSpec] = field(default_factory=dict)
+    window: Window | None = None
+
+    @property
+    def of_documents(self) -> tuple[ExpectationSpec, ...]:
+        """The expectations of each document."""
+        return tuple(spec for spec in self.expectations if not set(spec.columns) & set(self.figures))
+
+    @property
+    def of_figures(self) -> tuple[ExpectationSpec, ...]:
+        """The expectations of figures."""
+        return tuple(spec for spec in self.expectations if set(spec.columns) & set(self.figures))
 
 
 def load_suite(collection: str, folder: Path = SUITES_FOLDER) -> Suite:
@@ -117,13 +138,35 @@ def load_suite(collection: str, folder: Path = SUITES_FOLDER) -> Suite:
     if content["name"] != collection:
         raise SuiteError(f"{where}: name is {content['name']!r}, not {collection!r}")
     meta, columns, rules = _meta(content["meta"], where)
-    known = {*column_names(columns), *rules, WRONG_TYPES}
-    expectations = tuple(_expectations(content["expectations"], known, where))
-    return Suite(collection, path, meta["notes"], columns, rules, expectations)
+    references = _part(parse_references, meta, "references", columns, where)
+    figures = _part(parse_figures, meta, "figures", columns, where)
+    try:
+        window = parse_window(meta.get("window"))
+    except ValueError as error:
+        raise SuiteError(f"{where}: meta.window {error}") from None
+    if window and window.field and columns.get(window.field) != "date":
+        raise SuiteError(f"{where}: meta.window.field {window.field} is not among meta.columns as a date")
+    of_documents = {*column_names(columns), *rules, *references, WRONG_TYPES}
+    expectations = tuple(_expectations(content["expectations"], of_documents, set(figures), where))
+    return Suite(collection, path, meta["notes"], columns, rules, expectations, references, figures, window)
+
+
+def _part(
+    parse: Callable[[Any, Mapping[str, str]], dict[str, Part]],
+    meta: Mapping[str, Any],
+    name: str,
+    columns: Mapping[str, str],
+    where: str,
+) -> dict[str, Part]:
+    try:
+        return parse(meta.get(name, {}), columns)
+    except ValueError as error:
+        raise SuiteError(f"{where}: meta.{name}{error}") from None
 
 
 def _meta(meta: Any, where: str) -> tuple[Mapping[str, Any], dict[str, str], dict[str, str]]:
-    _check_keys(meta, {"notes", "columns"}, {"notes", "columns", "rules"}, f"{where}: meta")
+    allowed = {"notes", "columns", "rules", "references", "figures", "window"}
+    _check_keys(meta, {"notes", "columns"}, allowed, f"{where}: meta")
     columns, rules = meta["columns"], meta.get("rules", {})
     for part, content in (("columns", columns), ("rules", rules)):
         if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
@@ -144,7 +187,7 @@ def _meta(meta: Any, where: str) -> tuple[Mapping[str, Any], dict[str, str], dic
     return meta, columns, rules
 
 
-def _expectations(content: Any, known: set[str], where: str) -> Iterator[ExpectationSpec]:
+def _expectations(content: Any, of_documents: set[str], of_figures: set[str], where: str) -> Iterator[ExpectationSpec]:
     if not isinstance(content, list) or not content:
         raise SuiteError(f"{where}: expectations is not a list with at least one expectation")
     seen: Counter[str] = Counter()
@@ -160,8 +203,11 @@ def _expectations(content: Any, known: set[str], where: str) -> Iterator[Expecta
             raise SuiteError(f"{place}: meta.severity is {meta['severity']!r}, not one of {', '.join(SEVERITIES)}")
         if not isinstance(meta["notes"], str) or not meta["notes"].strip():
             raise SuiteError(f"{place}: meta.notes is not a sentence")
-        if unknown := set(_columns(kwargs)) - known:
-            raise SuiteError(f"{place}: uses {_listed(unknown)}, which meta.columns and meta.rules do not have")
+        used = set(_columns(kwargs))
+        if unknown := used - of_documents - of_figures:
+            raise SuiteError(f"{place}: uses {_listed(unknown)}, which is no column, rule, reference or figure in meta")
+        if used & of_documents and used & of_figures:
+            raise SuiteError(f"{place}: uses figures and columns of documents together ({_listed(used)})")
         key = _key(item["type"], kwargs)
         seen[key] += 1
         if seen[key] > 1:

@@ -116,9 +116,10 @@ def test_the_data_docs_are_complete(page: Page, stack: RunningStack, bad_run: st
 
 
 def test_the_task_log_links_to_the_run(page: Page, stack: RunningStack, bad_run: str) -> None:
-    states = stack.api.task_states("data_quality", bad_run)
-    failed = next(task for task, state in states.items() if state == "failed")
-    page.goto(f"{stack.url}/dags/data_quality/runs/{bad_run}/tasks/{failed}")
+    instances = stack.api.task_instances("data_quality", bad_run)
+    (failed,) = (one for one in instances if one["state"] == "failed")
+    task = f"{failed['task_id']}/mapped/{failed['map_index']}"
+    page.goto(f"{stack.url}/dags/data_quality/runs/{bad_run}/tasks/{task}")
     link = page.locator("a[href*='/plugin/data-quality/']").first
     expect(link).to_be_visible(timeout=PATIENCE_MS)
     screenshot(page, "quality-log")

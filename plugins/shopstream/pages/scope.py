@@ -14,6 +14,7 @@ _LIVE = (
     "conversion_funnel",
     "dead_letter_events",
     "reconciliation",
+    "self_audit",
 )
 _WRITES = {
     "seed_dimensions": DIMENSION_COLLECTIONS,

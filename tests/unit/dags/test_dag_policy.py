@@ -18,6 +18,7 @@ from shopstream.assets import DIMENSIONS, EVENTS, MODELS
 from shopstream.callbacks import report_failure
 from shopstream.defaults import OWNER, START_DATE, TAGS, TRAINING_POOL
 from shopstream.operators.spark_job import SparkJobOperator
+from shopstream.quality import OVERDUE
 
 DAG_IDS = ["data_quality", "replay_events", "seed_dimensions", "streaming_lifecycle", "train_models"]
 FILES = sorted(DAGS.glob("*.py"))
@@ -103,7 +104,18 @@ def test_every_task_has_owner_retries_limit_and_callback(dag: DAG) -> None:
         assert task.retry_exponential_backoff >= 2
         assert task.max_retry_delay
         assert timedelta() < task.execution_timeout <= timedelta(hours=24)
-        assert report_failure in task.on_failure_callback
+        # A mapped task keeps the callback as it was given, and makes a list of it when it runs.
+        callbacks = task.on_failure_callback
+        assert report_failure in (callbacks if isinstance(callbacks, list) else [callbacks])
+
+
+def test_an_overdue_quality_run_is_reported(dagbag: DagBag) -> None:
+    dag = dagbag.dags["data_quality"]
+    (stored,) = DagSerialization.to_dict(dag)["dag"]["deadline"]
+    told = json.dumps(stored)
+    assert "DagRunQueuedAtDeadline" in told
+    assert "shopstream.callbacks.report_overdue" in told
+    assert timedelta(hours=1) > OVERDUE
 
 
 def test_every_param_explains_itself(dag: DAG) -> None:
@@ -128,7 +140,7 @@ def test_dags_can_be_serialised(dag: DAG) -> None:
             {"source": "file", "file": None, "reason": None, "rate": 0, "limit": 0, "shift_to_now": False},
         ),
         ("streaming_lifecycle", {"action": "ensure", "accept_data_loss": False}),
-        ("data_quality", {"collections": None, "limit": 0}),
+        ("data_quality", {"collections": None, "whole": False, "limit": 0}),
         ("train_models", {"as_of": None}),
     ],
 )

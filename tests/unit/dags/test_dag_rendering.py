@@ -119,8 +119,8 @@ def test_data_quality(dagbag: DagBag) -> None:
     page = f"http://localhost:8080/plugin/data-quality/quality/run?id={run_id}"
     name = [f"--run-id={run_id}", f"--report-url={page}"]
     assert arguments(dagbag, "data_quality", "validate") == name
-    rendered = arguments(dagbag, "data_quality", "validate", collections=["users", "products"], limit=50)
-    assert rendered == [*name, "--collections=users,products", "--limit=50"]
+    rendered = arguments(dagbag, "data_quality", "validate", collections=["users", "products"], whole=True, limit=50)
+    assert rendered == [*name, "--collections=users,products", "--whole", "--limit=50"]
 
 
 def test_streaming_lifecycle(dagbag: DagBag) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from webhook_receiver import receiving
 
 # Called as `SCRIPT -m spark_jobs.jobs.<job> ... --result FILE`; jobs listed in STAND_IN_ENDS end as it says.
 JOBS = """#!{python}
@@ -53,9 +54,14 @@ def run(database: None, dagbag: DagBag, tmp_path: Path, calls: Path, monkeypatch
     def execute(dag_id: str, ends: dict[str, Any], **params: Any) -> dict[str, str]:
         monkeypatch.setenv("STAND_IN_ENDS", json.dumps(ends))
         dag_run = dagbag.dags[dag_id].test(run_conf=params)
-        return {"": str(dag_run.state)} | {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
+        return {"": str(dag_run.state)} | {_name(ti): str(ti.state) for ti in dag_run.get_task_instances()}
 
     return execute
+
+
+def _name(ti: Any) -> str:
+    """A task's id, of a mapped one with what it is about."""
+    return ti.task_id if ti.map_index < 0 else f"{ti.task_id} {ti.rendered_map_index}"
 
 
 def skipped(words: str) -> dict[str, Any]:
@@ -84,11 +90,32 @@ def test_a_failed_model_is_not_promoted(run: Run) -> None:
     assert (states[""], states["churn"], states["promote"]) == ("failed", "failed", "upstream_failed")
 
 
-@pytest.mark.parametrize(("critical", "state"), [(0, "success"), (1, "failed")])
-def test_quality_is_judged_by_the_report(run: Run, critical: int, state: str) -> None:
-    figures = {"findings": ["CRITICAL users: id: 1 of 2"] * critical, "critical": critical, "warnings": 0}
-    report = {"status": "x", "critical": critical, "warnings": 0, "report": "/r", "collections": {"users": figures}}
-    assert run("data_quality", {"validate": report}) == {"": state, "validate": "success", "judge": state}
+def test_each_check_is_judged_for_itself(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = {
+        "status": "passed",
+        "checked": 2,
+        "total": 2,
+        "evaluated": 3,
+        "critical": 0,
+        "warnings": 1,
+        "message": None,
+        "expectations": [],
+        "findings": ["WARNING users: brand: 1 of 2"],
+        "report": "/r",
+        "report_url": None,
+    }
+    bad = good | {"critical": 1, "warnings": 0, "expectations": ["id"], "findings": ["CRITICAL products: id: 1 of 2"]}
+    with receiving() as receiver:
+        monkeypatch.setenv("SHOPSTREAM_ALERT_WEBHOOK", receiver.url)
+        assert run("data_quality", {"validate": {"users": good, "products": bad}}) == {
+            "": "failed",
+            "validate": "success",
+            "judge users": "success",
+            "judge products": "failed",
+        }
+    ((_, _, alert),) = receiver.got
+    assert (alert["dag"], alert["task"], alert["map_index"]) == ("data_quality", "judge", 1)
+    assert (alert["collection"], alert["expectations"], alert["link"]) == ("products", ["id"], "/r")
 
 
 def test_a_replay_without_a_file_fails_at_once(run: Run, calls: Path) -> None:

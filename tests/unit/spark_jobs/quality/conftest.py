@@ -10,6 +10,7 @@ import pytest
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
 from spark_jobs.quality.engine import Engine
+from spark_jobs.quality.figures import Figure
 from spark_jobs.quality.frames import to_frame
 from spark_jobs.quality.outcome import Finding
 from spark_jobs.quality.rules import add_rules
@@ -72,6 +73,10 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, list[D
 
 
 def validate(suite: Suite, documents: list[Document], folder: Path) -> dict[str, Finding]:
-    """Findings of a suite over documents, by expectation."""
+    """Findings of a suite over documents, by expectation; whatever they refer to exists, and no figure is known."""
     frame = add_rules(to_frame(documents, suite.columns), suite.rules)
-    return {finding.expectation: finding for finding in Engine(folder, "test").validate(suite, frame)}
+    known = {name: frame[one.field].notna().astype("boolean") for name, one in suite.references.items()}
+    judging = Engine(folder, "test").judging(suite)
+    judging.batch(frame.assign(**known))
+    judging.figures(dict.fromkeys(suite.figures, Figure(None, "nothing to compare with")))
+    return {finding.expectation: finding for finding in judging.findings()}

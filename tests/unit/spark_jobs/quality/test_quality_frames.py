@@ -8,7 +8,7 @@ import pytest
 from bson.int64 import Int64
 
 from spark_jobs.quality import frames
-from spark_jobs.quality.frames import column_names, to_frame
+from spark_jobs.quality.frames import column_names, to_frame, to_frames
 from spark_jobs.quality.rules import RuleError, add_rules, rule_columns
 
 MOMENT = datetime(2019, 10, 1, tzinfo=UTC)
@@ -102,12 +102,18 @@ def test_names_that_repeat_or_go_back_are_not_ascending() -> None:
     assert frame["names_ascending"].tolist() == [True, True, True, False, False]
 
 
-def test_chunks_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "_CHUNK", 3)
+def test_chunks_are_joined_to_tables_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "BATCH", 6)
     documents = [{"_id": str(n), "count": n if n != 4 else None} for n in range(10)]
-    frame = to_frame(iter(documents), {"_id": "string", "count": "integer"})
-    assert frame.index.tolist() == list(range(10))
-    assert frame["count"].tolist() == [0, 1, 2, 3, pd.NA, 5, 6, 7, 8, 9]
+    chunks = [documents[start : start + 3] for start in range(0, 10, 3)]
+    tables = list(to_frames(chunks, {"_id": "string", "count": "integer"}))
+    assert [table["count"].tolist() for table in tables] == [[0, 1, 2, 3, pd.NA, 5], [6, 7, 8, 9]]
+    assert [table.index.tolist() for table in tables] == [list(range(6)), list(range(4))]
+
+
+def test_no_chunks_are_one_empty_table() -> None:
+    (table,) = to_frames([], {"_id": "string"})
+    assert table.empty
 
 
 def test_no_documents_have_all_columns() -> None:

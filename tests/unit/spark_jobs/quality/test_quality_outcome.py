@@ -72,7 +72,7 @@ def test_metrics_of_a_check_that_could_not_be_made_say_why() -> None:
 
 def test_lines_for_the_log() -> None:
     line = _finding("critical").line("things")
-    assert line == "CRITICAL things: expect_it:1: 3 of 9 documents. It means this. Do that. [a, b, c, ...]"
+    assert line == "CRITICAL things: expect_it:1: 3 of 9 documents. It means this. Do that. [a, b, c, d]"
     assert _outcome("warning").summary().split(None, 2)[2] == (
         "9 of 12 documents, 9 expectations, 0 critical, 1 warnings, 1.5 s"
     )

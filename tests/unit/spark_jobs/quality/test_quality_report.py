@@ -68,7 +68,9 @@ def test_data_docs_request_nothing_from_elsewhere(tmp_path: Path) -> None:
     engine = Engine(tmp_path / "gx", "test")
     spec = ExpectationSpec("k", "expect_column_values_to_not_be_null", {"column": "_id"}, "critical", "Ids are there.")
     suite = Suite("things", tmp_path / "things.json", "Things.", {"_id": "string"}, {}, (spec,))
-    assert engine.validate(suite, to_frame([{"_id": "a"}], suite.columns)) == []
+    judging = engine.judging(suite)
+    judging.batch(to_frame([{"_id": "a"}], suite.columns))
+    assert judging.findings() == []
     publish_docs(engine.build_docs(), tmp_path / "run")
     pages = list((tmp_path / "run").rglob("*.html"))
     assert len(pages) >= 3

@@ -18,9 +18,10 @@ data-platform
 ## When it fails
 `judge` failed: the data is wrong. The log of the mapped task names each expectation, with figures, up to ten offending
 `_id`s, what it means and what to do, and links to the run's page in *Browse > Data quality*. Clearing `judge` says the
-same again; once the cause is removed, trigger a new run. `validate` failed: the checks themselves broke; its last log lines say why, and it is retried. A
-check that could not be made (a suite with a typo, named with file and expectation) fails its own `judge` only. A run
-that takes longer than half an hour is reported as overdue, in the triggerer's log and to the webhook.
+same again; once the cause is removed, trigger a new run. `validate` failed: the checks themselves broke; its last log
+lines say why, and it is retried. A check that could not be made (a suite with a typo, named with file and expectation)
+fails its own `judge` only. A run that takes longer than half an hour is reported as overdue, in the triggerer's log and
+to the webhook.
 
 ## When a failure may be ignored
 During a replay flat out, the reconciliation may see events that are still on their way: then the next hourly run is

@@ -99,10 +99,10 @@ class AirflowApi:
                 states[one["task_id"]] = one["state"]
         return states
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> list[str]:
-        """Return the messages of a task's log."""
-        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
-        content = self.request("GET", path)["content"]
+    def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, map_index: int = -1) -> list[str]:
+        """Return the messages of a task's log; `map_index` says which, of a mapped task."""
+        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}"
+        content = self.request("GET", f"{path}?full_content=true&map_index={map_index}")["content"]
         return [line if isinstance(line, str) else str(line.get("event", "")) for line in content]
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:

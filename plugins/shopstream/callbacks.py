@@ -13,6 +13,8 @@ from shopstream.webhook import post
 
 log = logging.getLogger(__name__)
 
+_FINISHED = ("success", "failed")
+
 
 def failure_summary(context: Mapping[str, Any]) -> str:
     """Describe a failed task in one line: DAG, task, run, try, reason, and where its log is.
@@ -88,6 +90,9 @@ def overdue_alert(context: Mapping[str, Any], minutes: int) -> dict[str, Any]:
 async def report_overdue(context: Mapping[str, Any], minutes: int) -> None:
     """Log that a run is overdue, and tell the webhook, if there is one. Airflow's triggerer calls it."""
     alert = overdue_alert(context, minutes)
+    if alert["state"] in _FINISHED:
+        # Airflow forgets the deadline of a run that has succeeded, but not of one that has failed in time.
+        return
     log.error("%s (state: %s)", alert["reason"], alert["state"])
     await asyncio.to_thread(post, alert)
 

@@ -100,11 +100,9 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     assert "did not accept the alert" in caplog.text
 
 
-def test_an_overdue_run_is_reported_by_airflow_s_own_trigger(
-    receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
-    # As Airflow's scheduler describes a run to the callback of its deadline (`Deadline.handle_miss`).
-    run = {"dag_id": "data_quality", "dag_run_id": "scheduled__1", "state": "running"}
+def _overdue(state: str) -> list[str]:
+    """Run the callback in Airflow's trigger, told what its scheduler tells of a run (`Deadline.handle_miss`)."""
+    run = {"dag_id": "data_quality", "dag_run_id": "scheduled__1", "state": state}
     deadline = {"id": "x", "deadline_time": datetime(2026, 1, 1, 10, 30, tzinfo=UTC)}
     kwargs = {"minutes": 30, "context": {"dag_run": run, "deadline": deadline}}
     trigger = CallbackTrigger("shopstream.callbacks.report_overdue", kwargs)
@@ -112,7 +110,17 @@ def test_an_overdue_run_is_reported_by_airflow_s_own_trigger(
     async def states() -> list[str]:
         return [event.payload["state"] async for event in trigger.run()]
 
-    assert asyncio.run(states()) == ["running", "success"]
+    return asyncio.run(states())
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_has_ended_in_time_is_not_overdue(state: str, receiver: Receiver) -> None:
+    assert _overdue(state) == ["running", "success"]
+    assert receiver.got == []
+
+
+def test_an_overdue_run_is_reported(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    assert _overdue("running") == ["running", "success"]
     ((_, _, alert),) = receiver.got
     assert alert == {
         "event": "run_overdue",

@@ -8,8 +8,9 @@ from shopstream.streaming.fingerprint import RELEVANT, config_hash, stream_sourc
 
 ENV = {"MONGODB_URI": "mongodb://u:p@h/d", "SHOPSTREAM_TOPIC": "t"}
 
-# Read by the job side, and no reason to relaunch the stream: folders that the relevant variables default to.
-IRRELEVANT = {"SHOPSTREAM_HOME"}
+# Read by the job side, and no reason to relaunch the stream: a folder that relevant variables default to, and what only
+# other jobs ask for.
+IRRELEVANT = {"SHOPSTREAM_HOME", "SHOPSTREAM_SNAPSHOT_DAYS"}
 
 
 @pytest.fixture

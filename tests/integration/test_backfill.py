@@ -146,13 +146,13 @@ def test_a_refused_run_waits_for_a_person_who_promotes_it(stack: RunningStack, f
     stack.db["model_runs"].update_one({"_id": "latest"}, {"$set": flattered})
     stack.db["model_runs"].update_one({"as_of": END, "model": "churn"}, {"$set": {"artefact_path": "models/gone"}})
     run_id = api.trigger("train_models", {"as_of": as_of.isoformat()})
-    wait_for(lambda: api.task_states("train_models", run_id).get("approve") == "awaiting_input", 400, "the question")
+    wait_for(lambda: api.task_states("train_models", run_id).get("approve") == "awaiting_input", 900, "the question")
     wait_for(lambda: api.task_states("train_models", run_id).get("retention") == "success", 60, "retention")
     assert (stack.db["model_runs"].find_one({"_id": "latest"}) or {})["as_of"] == END
     path = f"/api/v2/dags/train_models/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     assert "clearly worse" in api.request("GET", path)["body"]
     api.request("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
-    assert api.wait("train_models", run_id, 120) == "success"
+    assert api.wait("train_models", run_id, 300) == "success"
     latest = stack.db["model_runs"].find_one({"_id": "latest"}) or {}
     assert latest["as_of"] == as_of
     assert latest["reason"].startswith(f"promoted by {stack.login[0]}, though clearly worse")

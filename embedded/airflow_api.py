@@ -85,24 +85,20 @@ class AirflowApi:
         found = self.request("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-id&limit={limit}")
         return list(found["dag_runs"])
 
-    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return what Airflow knows of each task instance of a run."""
-        answer = self.request("GET", f"{self._run_path(dag_id, run_id)}/taskInstances?limit=100")
-        found: list[dict[str, Any]] = answer["task_instances"]
-        return found
-
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        """Return the state of each task of a run; of a mapped task that of one that failed, if any did."""
-        states: dict[str, str | None] = {}
-        for one in self.task_instances(dag_id, run_id):
-            if states.get(one["task_id"]) != "failed":
-                states[one["task_id"]] = one["state"]
-        return states
+        """Return the state of each task of a run; of a mapped one, of each copy: `judge[3]`."""
+        tasks = self.request("GET", f"{self._run_path(dag_id, run_id)}/taskInstances?limit=100")["task_instances"]
+        return {
+            task["task_id"] + (f"[{task['map_index']}]" if task["map_index"] >= 0 else ""): task["state"]
+            for task in tasks
+        }
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, map_index: int = -1) -> list[str]:
-        """Return the messages of a task's log; `map_index` says which, of a mapped task."""
-        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{task_id}/logs/{attempt}"
-        content = self.request("GET", f"{path}?full_content=true&map_index={map_index}")["content"]
+    def task_log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> list[str]:
+        """Return the messages of the log of a task, or of one copy of a mapped task (`judge[3]`)."""
+        name, _, copy = task_id.partition("[")
+        which = f"&map_index={copy.rstrip(']')}" if copy else ""
+        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{name}/logs/{attempt}?full_content=true{which}"
+        content = self.request("GET", path)["content"]
         return [line if isinstance(line, str) else str(line.get("event", "")) for line in content]
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:

@@ -74,12 +74,11 @@ class RunningStack:
         """Trigger a DAG, wait for its end and require its outcome; returns the run id."""
         run_id = self.api.trigger(dag_id, conf)
         outcome = self.api.wait(dag_id, run_id, seconds=900)
-        logs = [
-            self.api.task_log(dag_id, run_id, one["task_id"], map_index=one["map_index"])[-15:]
-            for one in self.api.task_instances(dag_id, run_id)
-            if one["state"] == "failed"
-        ]
-        assert outcome == expect, f"{dag_id} {outcome}: {self.api.task_states(dag_id, run_id)}\n{logs}"
+        states = self.api.task_states(dag_id, run_id)
+        logs = {
+            task: self.api.task_log(dag_id, run_id, task)[-15:] for task, state in states.items() if state == "failed"
+        }
+        assert outcome == expect, f"{dag_id} {outcome}: {states}\n{logs}"
         return run_id
 
 

@@ -135,7 +135,7 @@ def test_a_dags_page_is_about_what_it_writes() -> None:
 def test_every_check_is_about_what_some_dag_writes() -> None:
     writers = ("seed_dimensions", "replay_events", "streaming_lifecycle", "train_models")
     covered = {name for dag_id in writers for name in written_by(dag_id)}
-    assert covered | {"data_quality_results"} == set(CHECKS) == set(written_by("data_quality"))
+    assert covered | {"data_quality_results"} >= set(CHECKS) == set(written_by("data_quality"))
 
 
 def test_a_check_that_could_not_be_made_is_a_gap_in_the_documents() -> None:

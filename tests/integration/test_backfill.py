@@ -1,6 +1,6 @@
 """Training by `airflow backfill create`: complete, two runs at a time, and identical when repeated.
 
-BACKFILL_WINDOWS says how many six-hour windows: 3 unless set, 28 for a week, which takes about an hour on two cores.
+BACKFILL_WINDOWS says how many six-hour windows: 2 unless set, 28 for a week, which takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from data.shopgen.settings import Settings
 from spark_jobs.ml.retention import COLLECTIONS
 from tests.stack import REPOSITORY, RunningStack, running_stack, wait_for
 
-WINDOWS = int(os.environ.get("BACKFILL_WINDOWS", "3"))
+WINDOWS = int(os.environ.get("BACKFILL_WINDOWS", "2"))
 SIX_HOURS = timedelta(hours=6)
 SHOP = Settings(users=250, days=31, events=12_000, seed=7)
 END = datetime.combine(SHOP.start, datetime.min.time(), UTC) + timedelta(days=30)

@@ -42,6 +42,7 @@ def test_a_run_that_is_not_done_in_time_reaches_the_webhook(dagbag: DagBag, monk
         )
         session.flush()
         deadline = session.scalars(select(Deadline).where(Deadline.dagrun_id == run.id)).one()
+        assert run.queued_at
         assert deadline.deadline_time - run.queued_at == OVERDUE
         # What the scheduler does when that time has come.
         deadline.handle_miss(session)

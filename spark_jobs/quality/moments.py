@@ -20,11 +20,12 @@ COLLECTIONS = {
     "features": "user_feature_engineering",
     "segments": "customer_segments",
     "churn": "churn_predictions",
+    "recommendations": "product_recommendations",
     "time_series": "time_series_analysis",
     "statistics": "statistical_analysis",
     "journeys": "journey_metrics",
 }
-OPTIONAL = frozenset({"churn", "segments"})
+OPTIONAL = frozenset({"churn", "segments", "recommendations"})
 CHECKS = 2
 
 # A training may still be at work so long after its last job ended.
@@ -43,7 +44,8 @@ def check_moments(db: Database[Document], now: datetime) -> Iterator[Finding]:
         One finding per relation that does not hold.
     """
     runs: dict[datetime, dict[str, Document]] = {}
-    for run in db["model_runs"].find({"kind": "run"}):
+    # What retention has dropped has its record only.
+    for run in db["model_runs"].find({"kind": "run", "dropped_at": None}):
         runs.setdefault(run["as_of"], {})[run["model"]] = run
     newest = {moment: runs[moment] for moment in sorted(runs, reverse=True)[:_NEWEST]}
     counts = {

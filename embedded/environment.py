@@ -10,6 +10,10 @@ from embedded.credentials import Credentials
 
 MARKER = "SHOPSTREAM_STACK"
 
+# How long one process of Airflow waits for another's transaction before it gives up with "database is locked". Five
+# seconds, SQLite's default in Python, are too few for a backfill that is created while tasks run on a busy machine.
+_SQLITE_WAIT_SECONDS = 60
+
 # From the caller's shell only what programs need to work at all, so that leftovers of other Airflow, Spark or Python
 # installations in it change nothing. Names ending in _ are prefixes.
 INHERITED = (
@@ -78,7 +82,7 @@ def airflow_variables(settings: Settings, credentials: Credentials) -> dict[str,
             # interface, so it is not started); it reads the log files, which lie on this machine.
             "hostname_callable": "builtins.str",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={_SQLITE_WAIT_SECONDS}"},
         "logging": {
             "base_log_folder": settings.logs / "tasks",
             "dag_processor_child_process_log_directory": settings.logs / "dag_processor",

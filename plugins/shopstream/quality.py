@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from shopstream.assets import DIMENSION_COLLECTIONS, MODEL_COLLECTIONS
+
 log = logging.getLogger(__name__)
 
 # What `data_quality` offers in its trigger form.
@@ -17,15 +19,8 @@ CHECKS = (
     "event_aggregations",
     "user_session_analytics",
     "conversion_funnel",
-    "user_feature_engineering",
-    "customer_segments",
-    "churn_predictions",
-    "product_recommendations",
-    "time_series_analysis",
-    "statistical_analysis",
-    "journey_metrics",
-    "products",
-    "users",
+    *MODEL_COLLECTIONS,
+    *DIMENSION_COLLECTIONS,
     "dead_letter_events",
     "model_runs",
     "data_quality_results",

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 
-from spark_jobs.ml.as_of import iso
+from spark_jobs.ml.as_of import documents_of, iso
 from spark_jobs.mongo import BULK_SIZE, Document, upsert
 
 # What pages and analysts look for within a moment. Users and products are found by `_id`.
@@ -75,17 +75,6 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [rounded(item) for item in value]
     return value
-
-
-def documents_of(moment: str) -> dict[str, str]:
-    """Return the condition on `_id` that all documents of a moment meet, and no others.
-
-    Such a range needs no index but the one that is always there: "}" follows "|" in ASCII.
-
-    Args:
-        moment: In ISO form.
-    """
-    return {"$gte": f"{moment}|", "$lt": f"{moment}}}"}
 
 
 def publish(db: Database[Document], collection: str, as_of: datetime, paths: Iterable[Path]) -> Published:

@@ -19,6 +19,16 @@ from spark_jobs.mongo import Document, upsert
 log = logging.getLogger(__name__)
 
 COLLECTION = "model_runs"
+# What each model writes.
+COLLECTIONS = {
+    "features": "user_feature_engineering",
+    "segments": "customer_segments",
+    "churn": "churn_predictions",
+    "recommendations": "product_recommendations",
+    "time_series": "time_series_analysis",
+    "statistics": "statistical_analysis",
+    "journeys": "journey_metrics",
+}
 LATEST = "latest"
 
 # A run is promoted only with both: pages show segments and churn of one and the same moment.

@@ -10,22 +10,13 @@ from pathlib import Path
 
 from pymongo.database import Database
 
-from spark_jobs.ml.as_of import compact, iso, parse_as_of, parse_compact
-from spark_jobs.ml.publish import documents_of
-from spark_jobs.ml.registry import COLLECTION as REGISTRY
+from spark_jobs.ml import registry
+from spark_jobs.ml.as_of import compact, documents_of, iso, parse_as_of, parse_compact
 from spark_jobs.mongo import Document
 
 log = logging.getLogger(__name__)
 
-COLLECTIONS = (
-    "user_feature_engineering",
-    "customer_segments",
-    "churn_predictions",
-    "product_recommendations",
-    "time_series_analysis",
-    "statistical_analysis",
-    "journey_metrics",
-)
+COLLECTIONS = tuple(registry.COLLECTIONS.values())
 
 # A moment that was written lately stays, however old it is: its run, or the backfill that it belongs to, may be at
 # work, and who has backfilled it wants to look at it.
@@ -70,7 +61,7 @@ def folders(data_dir: Path) -> Iterator[Path]:
 
 def written_since(db: Database[Document], data_dir: Path, since: datetime) -> set[datetime]:
     """Return the moments with a record or a folder that was written lately."""
-    records = db[REGISTRY].find({"kind": "run", "finished_at": {"$gte": since}}, {"as_of": 1})
+    records = db[registry.COLLECTION].find({"kind": "run", "finished_at": {"$gte": since}}, {"as_of": 1})
     recent = {record["as_of"] for record in records}
     return recent | {parse_compact(folder.name) for folder in folders(data_dir) if _changed(folder) >= since}
 
@@ -84,7 +75,7 @@ def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
     for folder in list(folders(data_dir)):
         if folder.name == compact(moment):
             shutil.rmtree(folder)
-    db[REGISTRY].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
+    db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
     return deleted
 
 

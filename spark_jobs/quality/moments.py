@@ -1,7 +1,7 @@
 """Does every moment that was trained have all its collections, whole?
 
 Each training job records in `model_runs`, as the last thing it does, how many documents it wrote. A moment is complete
-when all of them are there: only churn may be missing, which is skipped where history is too short.
+when all of them are there; models that are skipped where history is too short may be missing.
 """
 
 from __future__ import annotations
@@ -12,19 +12,11 @@ from typing import Any
 
 from pymongo.database import Database
 
+from spark_jobs.ml.as_of import documents_of, iso
+from spark_jobs.ml.registry import COLLECTIONS
 from spark_jobs.mongo import Document
 from spark_jobs.quality.outcome import OFFENDERS, Finding
 
-# Collection by the name that its job has in the registry.
-COLLECTIONS = {
-    "features": "user_feature_engineering",
-    "segments": "customer_segments",
-    "churn": "churn_predictions",
-    "recommendations": "product_recommendations",
-    "time_series": "time_series_analysis",
-    "statistics": "statistical_analysis",
-    "journeys": "journey_metrics",
-}
 OPTIONAL = frozenset({"churn", "segments", "recommendations"})
 CHECKS = 2
 
@@ -103,13 +95,12 @@ def _finding(key: str, severity: Any, notes: str, wrong: list[tuple[datetime, st
         key,
         severity,
         notes,
-        f"{len({at for at, _ in wrong}):,} of {moments:,} moments; {moment:%Y-%m-%dT%H:%M:%SZ}: {what}",
+        f"{len({at for at, _ in wrong}):,} of {moments:,} moments; {iso(moment)}: {what}",
         {"unexpected_count": len(wrong)},
-        [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at, _ in wrong[:OFFENDERS]],
+        [iso(at) for at, _ in wrong[:OFFENDERS]],
         [text for _, text in wrong[:OFFENDERS]],
     )
 
 
 def _count(db: Database[Document], collection: str, moment: datetime) -> int:
-    prefix = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-    return db[collection].count_documents({"_id": {"$gte": f"{prefix}|", "$lt": f"{prefix}}}"}})
+    return db[collection].count_documents({"_id": documents_of(iso(moment))})

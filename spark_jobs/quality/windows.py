@@ -28,6 +28,7 @@ from bson.codec_options import DatetimeConversion
 from pymongo.cursor import Cursor
 from pymongo.database import Database
 
+from spark_jobs.ml.as_of import documents_of, iso
 from spark_jobs.mongo import Document
 
 CHUNK = 10_000
@@ -212,8 +213,7 @@ class Reading:
             yield self._find({}).hint([("$natural", -1)])
             return
         for moment in sorted({run["as_of"] for run in runs}, reverse=True):
-            # "}" follows "|", so these are all the ids of the moment, whatever they end with.
-            yield self._find({"_id": {"$gte": f"{_iso(moment)}Z|", "$lt": f"{_iso(moment)}Z}}"}})
+            yield self._find({"_id": documents_of(iso(moment))})
 
     def _find(self, query: Mapping[str, Any]) -> Cursor[Document]:
         # A date outside Python's calendar must not end the reading: it arrives as another type and is reported as such.

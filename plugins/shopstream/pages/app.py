@@ -9,6 +9,7 @@ import base64
 import hashlib
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -125,7 +126,7 @@ def unavailable(request: Request, error: Exception) -> Response:
     return _page(request, "message.html", {"message": str(error)}, 503)
 
 
-def _reports() -> Any:
+def _reports() -> Path:
     return config().data_dir / "reports" / "quality"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shopstream.assets import DIMENSION_COLLECTIONS
+from shopstream.assets import DIMENSION_COLLECTIONS, MODEL_COLLECTIONS
 from shopstream.quality import CHECKS
 
 QUALITY_DAG = "data_quality"
@@ -20,16 +20,7 @@ _WRITES = {
     "seed_dimensions": DIMENSION_COLLECTIONS,
     "replay_events": _LIVE,
     "streaming_lifecycle": (*_LIVE, "stream_health"),
-    "train_models": (
-        "user_feature_engineering",
-        "customer_segments",
-        "churn_predictions",
-        "product_recommendations",
-        "time_series_analysis",
-        "statistical_analysis",
-        "journey_metrics",
-        "model_runs",
-    ),
+    "train_models": (*MODEL_COLLECTIONS, "model_runs"),
     QUALITY_DAG: CHECKS,
 }
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from spark_jobs.quality.moments import COLLECTIONS, compare_moments
+from spark_jobs.ml.registry import COLLECTIONS
+from spark_jobs.quality.moments import compare_moments
 from spark_jobs.quality.reconcile import Ledger
 from spark_jobs.quality.sums import check_sums
 

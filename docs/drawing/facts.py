@@ -118,8 +118,9 @@ def collections(root: Path = ROOT) -> dict[str, tuple[str, ...]]:
     sources = {
         "dimensions": [spark / "jobs/seed_dimensions.py"],
         "live": [spark / "streaming/sink.py", spark / "streaming/funnel.py"],
-        "operations": [spark / "streaming/heartbeat.py", spark / "quality/reading.py", spark / "ml/registry.py"],
+        # Before the registry, which names what the training jobs write, too.
         "as of a moment": [spark / f"jobs/{job}.py" for job in training],
+        "operations": [spark / "streaming/heartbeat.py", spark / "quality/reading.py", spark / "ml/registry.py"],
     }
     left = list(constant(spark / "quality/suites.py", "COLLECTIONS"))
     groups: dict[str, tuple[str, ...]] = {}

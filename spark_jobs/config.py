@@ -32,6 +32,7 @@ class Config:
         state_partitions: Shuffle and state-store partitions of the stream; fixed for the life of a checkpoint.
         dimension_refresh_seconds: Longest time until the running stream picks up a changed dimension.
         lease_seconds: Term of the lease that only one streaming driver has; a dead one's keeps the next one waiting.
+        models_uri: Folder or object store of the fitted models; empty for the folder `models` of the data folder.
         snapshot_days: How long every moment's trained documents are kept; of older days, one moment each.
         kafka_login: What the brokers ask for.
     """
@@ -49,6 +50,7 @@ class Config:
     state_partitions: int
     dimension_refresh_seconds: int
     lease_seconds: int
+    models_uri: str
     snapshot_days: int
     kafka_login: KafkaLogin
 
@@ -80,6 +82,7 @@ class Config:
             state_partitions=_positive(env, "SHOPSTREAM_STATE_PARTITIONS", 2),
             dimension_refresh_seconds=_positive(env, "SHOPSTREAM_DIMENSION_REFRESH_SECONDS", 30),
             lease_seconds=_positive(env, "SHOPSTREAM_STREAM_LEASE_SECONDS", 10),
+            models_uri=env.get("SHOPSTREAM_MODELS_URI", ""),
             snapshot_days=_positive(env, "SHOPSTREAM_SNAPSHOT_DAYS", 30),
             kafka_login=_kafka_login(env),
         )

@@ -59,6 +59,8 @@ MEANINGS = {
     "Jobs and the stream": {
         "SHOPSTREAM_SPARK_MASTER": "Spark master URL of every job",
         "SHOPSTREAM_SPARK_DRIVER_MEMORY": "Heap of a Spark job",
+        "SHOPSTREAM_MODELS_URI": "Folder or object store of the fitted models: `s3://`, `gs://`, `abfs://`, `file://`; "
+        "credentials as for the store's own tools (such as `AWS_ACCESS_KEY_ID`). Unset: `models` in the data folder",
         "SHOPSTREAM_SNAPSHOT_DAYS": "Days for which every snapshot of the trained collections is kept, counted from "
         "the newest one; of older days, one snapshot each",
         "SHOPSTREAM_TRIGGER_SECONDS": "Seconds between two micro-batches",

@@ -12,6 +12,7 @@ from spark_jobs import entry
 from spark_jobs.config import Config
 from spark_jobs.ml import registry, retention
 from spark_jobs.ml.as_of import iso, parse_compact
+from spark_jobs.ml.model_store import ModelStore
 from spark_jobs.mongo import database
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,9 @@ def job(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Drop what is too old; returns how much that was."""
     db, folder = database(config), config.data_dir
     since = datetime.now(UTC) - retention.GRACE
-    moments = {parse_compact(path.name) for path in retention.folders(folder)}
+    models = ModelStore.open(config)
+    moments = {parse_compact(path.name) for path in retention.work_folders(folder)}
+    moments.update(moment for moment, _path in models.moments())
     for name in retention.COLLECTIONS:
         moments.update(retention.stored_moments(db, name))
     promoted = registry.latest(db)
@@ -29,7 +32,7 @@ def job(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     dropped = retention.to_drop(moments, config.snapshot_days, keep)
     documents = 0
     for moment in dropped:
-        deleted = retention.drop(db, folder, moment)
+        deleted = retention.drop(db, folder, models, moment)
         documents += deleted
         log.info("dropped %s: %s documents", iso(moment), f"{deleted:,}")
     copies = retention.drop_event_copies(folder, since)

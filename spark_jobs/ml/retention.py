@@ -12,6 +12,7 @@ from pymongo.database import Database
 
 from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import compact, documents_of, iso, parse_as_of, parse_compact
+from spark_jobs.ml.model_store import ModelStore
 from spark_jobs.mongo import Document
 
 log = logging.getLogger(__name__)
@@ -53,26 +54,27 @@ def stored_moments(db: Database[Document], collection: str) -> Iterator[datetime
         after = documents_of(moment)["$lt"]
 
 
-def folders(data_dir: Path) -> Iterator[Path]:
-    """Yield the folders of all moments: `work/<moment>` and `models/<model>/<moment>`."""
-    for pattern in ("work/*T*Z", "models/*/*T*Z"):
-        yield from sorted(path for path in data_dir.glob(pattern) if path.is_dir())
+def work_folders(data_dir: Path) -> list[Path]:
+    """Return the folders `work/<moment>` of all moments."""
+    return sorted(path for path in data_dir.glob("work/*T*Z") if path.is_dir())
 
 
 def written_since(db: Database[Document], data_dir: Path, since: datetime) -> set[datetime]:
     """Return the moments with a record or a folder that was written lately."""
     records = db[registry.COLLECTION].find({"kind": "run", "finished_at": {"$gte": since}}, {"as_of": 1})
     recent = {record["as_of"] for record in records}
-    return recent | {parse_compact(folder.name) for folder in folders(data_dir) if _changed(folder) >= since}
+    return recent | {parse_compact(folder.name) for folder in work_folders(data_dir) if _changed(folder) >= since}
 
 
-def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
+def drop(db: Database[Document], data_dir: Path, models: ModelStore, moment: datetime) -> int:
     """Delete the documents and files of a moment; returns the number of documents.
 
     Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for.
     """
     deleted = sum(db[name].delete_many({"_id": documents_of(iso(moment))}).deleted_count for name in COLLECTIONS)
-    for folder in list(folders(data_dir)):
+    for path in [path for saved_at, path in models.moments() if saved_at == moment]:
+        models.delete(path)
+    for folder in work_folders(data_dir):
         if folder.name == compact(moment):
             shutil.rmtree(folder)
     db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})

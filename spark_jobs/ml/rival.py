@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from pyspark.ml import PipelineModel
-
 from spark_jobs.config import Config
 from spark_jobs.ml.as_of import iso
 from spark_jobs.ml.churn import held_out_auc
+from spark_jobs.ml.model_store import ModelStore
 from spark_jobs.ml.run import HELD_OUT, TrainingRun
 from spark_jobs.mongo import Document
 
@@ -29,13 +28,15 @@ def rival_auc(run: TrainingRun, promoted: Document | None, config: Config) -> fl
     if promoted is None or not run.artefact(HELD_OUT).is_file():
         return None
     promoted_at = iso(promoted["as_of"])
-    pipeline = config.data_dir / promoted["artefact_path"]
-    if not pipeline.is_dir():
-        log.warning("the promoted model of %s is not at %s: comparing with its figures of then", promoted_at, pipeline)
-        return None
+    store, path = ModelStore.open(config), promoted["artefact_path"]
     # Read first: it starts the session that loading a model needs.
     held_out = run.read(HELD_OUT)
-    found = held_out_auc(PipelineModel.load(str(pipeline)), held_out)
+    pipeline = store.load(path)
+    if pipeline is None:
+        where = f"{store.uri} has no {path}"
+        log.warning("the promoted model of %s is gone (%s): comparing with its figures of then", promoted_at, where)
+        return None
+    found = held_out_auc(pipeline, held_out)
     if found is None:
         log.warning("the promoted model of %s asks for other inputs: comparing with its figures of then", promoted_at)
     return found

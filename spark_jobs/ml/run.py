@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import compact, iso, parse_as_of
 from spark_jobs.ml.events import between, read_events
 from spark_jobs.ml.features import WINDOW_DAYS
+from spark_jobs.ml.model_store import ModelStore
 from spark_jobs.ml.publish import publish, rounded, write_parquet
 from spark_jobs.ml.snapshot import Snapshot
 from spark_jobs.mongo import Document, database
@@ -195,15 +195,17 @@ def _execute(run: TrainingRun, db: Database[Document], collection: str, compute:
         write_parquet(frame, path)
     for name, frame in outcome.artefacts.items():
         write_parquet(frame, run.artefact(name), order="user_id")
-    model_path = _save_model(run, outcome.model) if outcome.model else None
+    if outcome.model:
+        artefact = ModelStore.open(run.config).save(outcome.model, run.model, run.as_of)
+    else:
+        # Relative to the data folder, which is elsewhere in a pod.
+        artefact = str(work_folder(run.config, run.as_of).relative_to(run.config.data_dir))
     published = publish(db, collection, run.as_of, paths)
-    artefact = model_path or work_folder(run.config, run.as_of)
     result = {"documents": published.documents, "removed": published.removed, **rounded(dict(outcome.result))}
     record = {
         "metrics": rounded(dict(outcome.result) | dict(outcome.metrics)),
         "parameters": rounded(dict(outcome.parameters)),
-        # Relative to the data folder, which is elsewhere in a pod.
-        "artefact_path": str(artefact.relative_to(run.config.data_dir)),
+        "artefact_path": artefact,
         "documents": published.documents,
         "data_fingerprint": fingerprint,
         "output_fingerprint": published.fingerprint,
@@ -212,15 +214,3 @@ def _execute(run: TrainingRun, db: Database[Document], collection: str, compute:
     registry.record_run(db, run.as_of, run.model, record)
     log.info("%s as of %s: %s", run.model, iso(run.as_of), ", ".join(f"{key} {value}" for key, value in result.items()))
     return {"as_of": iso(run.as_of), **result}
-
-
-def _save_model(run: TrainingRun, model: PipelineModel) -> Path:
-    """Save a pipeline under models/<model>/<as_of>, replacing that of an earlier run of the same moment."""
-    target = run.config.data_dir / "models" / run.model / compact(run.as_of)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
-        model.save(f"{folder}/new")
-        if target.exists():
-            target.rename(f"{folder}/old")
-        Path(folder, "new").rename(target)
-    return target

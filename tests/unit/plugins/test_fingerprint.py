@@ -10,7 +10,7 @@ ENV = {"MONGODB_URI": "mongodb://u:p@h/d", "SHOPSTREAM_TOPIC": "t"}
 
 # Read by the job side, and no reason to relaunch the stream: a folder that relevant variables default to, and what only
 # other jobs ask for.
-IRRELEVANT = {"SHOPSTREAM_HOME", "SHOPSTREAM_SNAPSHOT_DAYS"}
+IRRELEVANT = {"SHOPSTREAM_HOME", "SHOPSTREAM_MODELS_URI", "SHOPSTREAM_SNAPSHOT_DAYS"}
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_a_promoted_model_can_be_measured_on_the_held_out_users_of_another_run(
 ) -> None:
     data = labelled(frame(shop(event, 240)), as_of, as_of - timedelta(days=30)).cache()
     model, held_out = train(data), data.where("held_out")
-    config: Any = SimpleNamespace(data_dir=tmp_path)
+    config: Any = SimpleNamespace(data_dir=tmp_path, models_uri="")
     run = TrainingRun("promote", as_of, config)
     run.__dict__["spark"] = spark
     promoted: dict[str, Any] = {"as_of": as_of, "artefact_path": "models/churn/x"}

@@ -101,7 +101,7 @@ def test_the_job_drops_documents_and_files_of_old_moments_only(db: dict[str, Fak
     for moment in (OLD, PROMOTED, NEWEST):
         make_folder(tmp_path, moment, timedelta(days=3))
     (tmp_path / "work" / "other").mkdir()
-    config: Any = SimpleNamespace(data_dir=tmp_path, snapshot_days=30)
+    config: Any = SimpleNamespace(data_dir=tmp_path, snapshot_days=30, models_uri="")
     result = job_module.job(SimpleNamespace(), config)  # type: ignore[arg-type]
     assert result == {"kept": 7, "dropped": 1, "documents": 2, "event_copies": 2}
     kept = {key.partition("|")[0] for key in db["customer_segments"]}
@@ -121,6 +121,6 @@ def test_the_job_drops_documents_and_files_of_old_moments_only(db: dict[str, Fak
 
 def test_a_run_at_work_is_left_alone(db: dict[str, FakeCollection], tmp_path: Path) -> None:
     make_folder(tmp_path, OLD, timedelta(hours=1))
-    config: Any = SimpleNamespace(data_dir=tmp_path, snapshot_days=30)
+    config: Any = SimpleNamespace(data_dir=tmp_path, snapshot_days=30, models_uri="")
     assert job_module.job(SimpleNamespace(), config)["dropped"] == 0  # type: ignore[arg-type]
     assert (tmp_path / "work" / compact(OLD) / "events.parquet").exists()

@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from spark_jobs.quality.run import (
     CollectionCheck,
     check_reconciliation,
     check_self_audit,
+    forget,
     store,
 )
 from spark_jobs.quality.suites import COLLECTIONS, SUITES_FOLDER
@@ -45,6 +46,8 @@ log = logging.getLogger("validate")
 EXIT_FAILED = 1
 LIMIT = 1_000_000
 KEEP_REPORTS = 200
+# Results of more than a year: the same season of last year is there to be compared with.
+KEEP_DAYS = 400
 
 # Checks that are no suite's, made after the collections.
 OTHER_CHECKS: dict[str, Callable[[Database[Document], Config], Outcome]] = {
@@ -77,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     add("--report-url", metavar="URL", help="where the run's pages will be served; stored and logged")
     add("--suites", type=Path, default=SUITES_FOLDER, metavar="FOLDER", help="where the suites are (expectations/)")
     add("--keep-reports", type=_positive, default=KEEP_REPORTS, metavar="N", help=f"runs with pages ({KEEP_REPORTS})")
+    add("--keep-days", type=_positive, default=KEEP_DAYS, metavar="N", help=f"days that results are kept ({KEEP_DAYS})")
     add("--fail-on-critical", action="store_true", help="exit 1 on critical findings, after all is checked and stored")
     return options
 
@@ -126,6 +130,7 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         save(outcome)
     page = write_overview(folder, run_id, _results(db, run_id))
     prune(reports, args.keep_reports)
+    forget(db, names, datetime.now(UTC) - timedelta(days=args.keep_days))
     critical, warnings = (sum(getattr(one, name) for one in outcomes) for name in ("critical", "warnings"))
     log.info("%s: %d critical, %d warnings; %s", run_status(outcomes), critical, warnings, args.report_url or page)
     return _result(outcomes, page, args.report_url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -195,3 +195,9 @@ def store(db: Database[Document], run_id: str, outcome: Outcome, report: str, re
     """Write the outcome to `data_quality_results`; the same run and collection overwrite what they stored before."""
     document = outcome.document(run_id, report, report_url)
     db[RESULTS].replace_one({"_id": document["_id"]}, document, upsert=True)
+
+
+def forget(db: Database[Document], checks: Iterable[str], before: datetime) -> int:
+    """Delete the results of some checks that began before a moment; returns their number."""
+    old = ({"collection": check, "started_at": {"$lt": before}} for check in checks)
+    return sum(db[RESULTS].delete_many(condition).deleted_count for condition in old)

@@ -140,6 +140,20 @@ def test_changed_windows_and_visits_are_read_again(check: Check, running: Server
     assert check("third", *names)["user_session_analytics"]["status"] == "failed"
 
 
+def test_old_results_are_forgotten(check: Check, running: Servers) -> None:
+    results = running.db["data_quality_results"]
+    for run_id in ("old", "new"):
+        check(run_id, "--collections", "products", "users")
+    long_ago = datetime.now(UTC) - timedelta(days=11)
+    results.update_many({"run_id": "old"}, {"$set": {"started_at": long_ago}})
+    # Only of what is checked: another collection's last good check says what is new there.
+    check("newest", "--collections", "products", "--keep-days=10")
+    assert {one["_id"] for one in results.find({}, {"_id": 1})} == {
+        f"{run_id}|{name}"
+        for run_id, name in (("old", "users"), ("new", "products"), ("new", "users"), ("newest", "products"))
+    }
+
+
 def test_products_that_disappear_are_missed(check: Check, running: Servers) -> None:
     running.db["products"].delete_one({"_id": 2})
     found = check("first", "--collections", "enriched_events")["enriched_events"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -10,18 +12,25 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
 from airflow.providers.cncf.kubernetes.triggers.pod import ContainerState, KubernetesPodTrigger
 from airflow.providers.cncf.kubernetes.utils.pod_manager import AsyncPodManager
+from airflow.triggers.base import TriggerEvent
 from kubernetes.client.models import V1Pod
 
 from shopstream.joblog import JobLog
 from shopstream.pods.diagnosis import is_lost
 from shopstream.pods.logs import seconds_since, show
 
+# Airflow notices within five seconds (workers.min_heartbeat_interval) that a process which has deferred is gone, and
+# its scheduler hears of it in one of the next loops. If the task runs again before that, the old process's end is taken
+# for the new one's, and the task fails: https://github.com/apache/airflow/issues/72716
+LEAST_SECONDS = 15.0
+
 
 class JobPodTrigger(KubernetesPodTrigger):
     """Waits as `KubernetesPodTrigger` does, but
 
     - shows lines as the local runtime does: with the job's own levels, without credentials, each once;
-    - gives a pod up that its node has lost.
+    - gives a pod up that its node has lost;
+    - never fires sooner than Airflow can bear (`LEAST_SECONDS`): a short job's pod may have ended already.
 
     Its event says only that there is something to see: the operator looks at the pod itself.
     """
@@ -29,6 +38,16 @@ class JobPodTrigger(KubernetesPodTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return this class and its arguments."""
         return f"{JobPodTrigger.__module__}.{JobPodTrigger.__qualname__}", super().serialize()[1]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event, when there is something to see."""
+        began = time.monotonic()
+        async for event in super().run():
+            # Whoever ends the task before the event is out still has its pod deleted: see `on_kill`.
+            self._fired_event = False
+            await asyncio.sleep(LEAST_SECONDS - (time.monotonic() - began))
+            self._fired_event = True
+            yield event
 
     @cached_property
     def pod_manager(self) -> AsyncPodManager:

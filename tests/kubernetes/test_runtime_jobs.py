@@ -208,5 +208,5 @@ def test_a_pod_that_cannot_start(
     attempt = airflow.attempt("faults", faults, task)
     assert (attempt.state, attempt.number) == ("failed", tries)
     assert re.search(message.replace("{ns}", namespace), attempt.text), attempt.text
-    # Bounded by the time that a pod has to start, and some air for a busy machine.
-    assert airflow.instance("faults", faults, task)["duration"] < START_SECONDS + 100
+    # Bounded: by the time that a pod has to start, and much air for a busy machine.
+    assert airflow.instance("faults", faults, task)["duration"] < START_SECONDS + 300

@@ -40,7 +40,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     # The stream would only take time from training here.
     with running_stack({"SHOPSTREAM_LIFECYCLE_CRON": "0 0 1 1 *"}) as running:
         running.db["enriched_events"].insert_many(list(documents(file)))
-        running.api.await_dags({"train_models"})
+        running.api.await_dags({"train_models", "data_quality"})
+        # Every trained moment would be checked, between the others.
+        running.api.request("PATCH", "/api/v2/dags/data_quality", {"is_paused": True})
         yield running
 
 

@@ -180,14 +180,10 @@ def test_a_driver_that_fails_is_told_of(runtime: Runtime, cluster: Cluster, name
     configure(cluster, namespace, "fail")
     made = runtime()
     assert made.wait(made.launch("cafe"), 90)
-    failed = "FAILING: driver container failed with ExitCode: 2"
-
-    def told() -> bool:
-        *before, last = made.last_words()
-        return last == "no topic of that name mongodb://***:***@host" and any(failed in word for word in before)
-
     # The operator tries again and again; while the next pod is starting there is something else to tell.
-    wait_for(told, 90, "the driver's last words")
+    said, failing = "no topic of that name mongodb://***:***@host", "FAILING: driver container failed with ExitCode: 2"
+    wait_for(lambda: made.last_words()[-1] == said, 90, "what the driver said")
+    wait_for(lambda: any(failing in word for word in made.last_words()), 90, "what the operator says")
     configure(cluster, namespace, "run")
     wait_for(lambda: state(cluster, namespace) == "RUNNING", 150, "the operator's next attempt")
 

@@ -67,15 +67,17 @@ def end_of(pod: Pod, container: str) -> End | None:
 
 
 def waits_for(pod: Pod, container: str) -> str | None:
-    """Return what a pod waits for that has not started, or None once its container runs.
+    """Return what a pod waits for that has not started, or None once its container runs or has ended.
 
     Args:
         pod: The pod.
         container: Name of the container.
     """
-    if (pod.get("status") or {}).get("phase") != "Pending":
+    state = _status(pod, container).get("state") or {}
+    # The phase of a pod lags behind the end of a short-lived container.
+    if (pod.get("status") or {}).get("phase") != "Pending" or state.get("terminated"):
         return None
-    waiting = (_status(pod, container).get("state") or {}).get("waiting") or {}
+    waiting = state.get("waiting") or {}
     if waiting.get("reason") in _WAITS_FOR_A_PERSON:
         image = next((one["image"] for one in _containers(pod) if one["name"] == container), "?")
         return f"{waiting['reason']}: {waiting.get('message') or 'no message'} (image {image})"

@@ -59,6 +59,7 @@ def test_a_deleted_pod_says_so() -> None:
     ("given", "cause", "hopeless"),
     [
         (pod("Running", {"running": {}}), None, False),
+        (pod("Pending", ended(2)), None, False),
         (
             pod("Pending", waiting("ErrImageNeverPull", "not present with pull policy of Never")),
             "ErrImageNeverPull: not present with pull policy of Never (image spark:1)",

@@ -108,5 +108,5 @@ def _models(db: Database[dict[str, Any]], as_of: str, training: dict[str, str | 
             rows.append((task, "skipped: the file holds too little history (the task's log says what is missing)"))
             continue
         figures = [f"{name} {value:.3f}" for name, value in sorted(run["metrics"].items()) if isinstance(value, float)]
-        rows.append((task, ", ".join(figures[:7])))
+        rows.append((task, ", ".join(figures[:7]) or "made, but too little history to measure them by"))
     return rows

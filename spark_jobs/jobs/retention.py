@@ -23,8 +23,8 @@ def job(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     db, folder = database(config), config.data_dir
     since = datetime.now(UTC) - retention.GRACE
     models = ModelStore.open(config)
-    moments = {parse_compact(path.name) for path in retention.work_folders(folder)}
-    moments.update(moment for moment, _path in models.moments())
+    saved = list(models.moments())
+    moments = {parse_compact(path.name) for path in retention.work_folders(folder)} | {moment for moment, _ in saved}
     for name in retention.COLLECTIONS:
         moments.update(retention.stored_moments(db, name))
     promoted = registry.latest(db)
@@ -32,7 +32,9 @@ def job(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     dropped = retention.to_drop(moments, config.snapshot_days, keep)
     documents = 0
     for moment in dropped:
-        deleted = retention.drop(db, folder, models, moment)
+        for path in (path for saved_at, path in saved if saved_at == moment):
+            models.delete(path)
+        deleted = retention.drop(db, folder, moment)
         documents += deleted
         log.info("dropped %s: %s documents", iso(moment), f"{deleted:,}")
     copies = retention.drop_event_copies(folder, since)

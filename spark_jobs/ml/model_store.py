@@ -71,8 +71,7 @@ class ModelStore:
         with self._scratch_folder() as folder:
             pipeline.save(f"{folder}/pipeline")
             try:
-                self._drop(target)
-                fs.copy_files(f"{folder}/pipeline", target, fs.LocalFileSystem(), self.files)
+                self._replace(target, f"{folder}/pipeline")
             except OSError as error:
                 raise JobError(f"cannot write a model to {self.uri}/{path}: {error}") from error
         return f"{PREFIX}/{path}"
@@ -107,6 +106,16 @@ class ModelStore:
 
     def _scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(dir=self.scratch, prefix=".model-")
+
+    def _replace(self, target: str, source: str) -> None:
+        # In a folder, the old pipeline stays until the new one is whole. Object stores cannot rename folders.
+        renames = isinstance(self.files, fs.LocalFileSystem)
+        copy = f"{target}.partial" if renames else target
+        self._drop(copy)
+        fs.copy_files(source, copy, fs.LocalFileSystem(), self.files)
+        if renames:
+            self._drop(target)
+            self.files.move(copy, target)
 
     def _drop(self, folder: str) -> None:
         if self.files.get_file_info(folder).type == fs.FileType.Directory:

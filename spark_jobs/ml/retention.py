@@ -12,7 +12,6 @@ from pymongo.database import Database
 
 from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import compact, documents_of, iso, parse_as_of, parse_compact
-from spark_jobs.ml.model_store import ModelStore
 from spark_jobs.mongo import Document
 
 log = logging.getLogger(__name__)
@@ -66,17 +65,15 @@ def written_since(db: Database[Document], data_dir: Path, since: datetime) -> se
     return recent | {parse_compact(folder.name) for folder in work_folders(data_dir) if _changed(folder) >= since}
 
 
-def drop(db: Database[Document], data_dir: Path, models: ModelStore, moment: datetime) -> int:
-    """Delete the documents and files of a moment; returns the number of documents.
+def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
+    """Delete the documents and work files of a moment; returns the number of documents.
 
     Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for.
     """
     deleted = sum(db[name].delete_many({"_id": documents_of(iso(moment))}).deleted_count for name in COLLECTIONS)
-    for path in [path for saved_at, path in models.moments() if saved_at == moment]:
-        models.delete(path)
-    for folder in work_folders(data_dir):
-        if folder.name == compact(moment):
-            shutil.rmtree(folder)
+    folder = data_dir / "work" / compact(moment)
+    if folder.is_dir():
+        shutil.rmtree(folder)
     db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
     return deleted
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedded import environments, home, jars, java, machine
+from embedded import class_archive, environments, home, jars, java, machine
 from embedded.config import Settings, read_settings
 from embedded.environments import Environment, environment
 from embedded.errors import StackError
@@ -38,7 +38,10 @@ class Installer:
         venvs = self.settings.venvs
         made = all(environment(venvs, name).is_ready() for name in ("stack", "airflow", "spark"))
         tools = not self.dev or all(environment(venvs, name).has_dev_tools() for name in ("airflow", "spark"))
-        return made and tools and self._java_home() is not None and jars.is_ready(self.settings.jars)
+        java_home = self._java_home()
+        if not made or not tools or java_home is None or not jars.is_ready(self.settings.jars):
+            return False
+        return class_archive.is_ready(self.settings, java_home)
 
     def install(self) -> None:
         """Do what is missing, independent parts at the same time."""
@@ -81,6 +84,10 @@ class Installer:
             with self._step("Java archives") as log:
                 jars.install(self.settings.jars, java_home / "bin/java", spark.path, os.environ, log)
         self._add_tools(spark)
+        if not class_archive.is_ready(self.settings, java_home):
+            with self._step("archive of Java classes") as log:
+                if not class_archive.make(self.settings, java_home, log):
+                    self.progress.say(f"no archive of Java classes: Spark jobs start more slowly ({log} says why)")
 
     def _make_airflow(self) -> None:
         airflow = environment(self.settings.venvs, "airflow")

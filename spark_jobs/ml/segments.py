@@ -95,7 +95,8 @@ def cluster(inputs: DataFrame, counts: Iterable[int] = CLUSTER_COUNTS) -> Cluste
     assembler = VectorAssembler(inputCols=list(INPUTS), outputCol="raw")
     scaler = StandardScaler(inputCol="raw", outputCol="scaled", withMean=True, withStd=True)
     scaling = Pipeline(stages=[assembler, scaler]).fit(inputs)
-    scaled = scaling.transform(inputs).select("scaled").cache()
+    # Not cached here: K-Means then keeps its own copy, which it need not unpack again for every iteration.
+    scaled = scaling.transform(inputs).select("scaled")
     evaluator = ClusteringEvaluator(featuresCol="scaled", predictionCol="cluster")
     kmeans = KMeans(featuresCol="scaled", predictionCol="cluster", initSteps=_INITIAL_STEPS, tol=_TOLERANCE, seed=SEED)
     silhouettes, models = {}, {}
@@ -105,7 +106,6 @@ def cluster(inputs: DataFrame, counts: Iterable[int] = CLUSTER_COUNTS) -> Cluste
         if len(model.clusterCenters()) > 1:
             models[count] = model
             silhouettes[count] = round(evaluator.evaluate(model.transform(scaled)), 6)
-    scaled.unpersist()
     if not silhouettes:
         raise JobSkipped(f"all {users} users behave the same: there are no segments")
     best = max(silhouettes, key=lambda count: (silhouettes[count], -count))

@@ -97,10 +97,14 @@ def _stream(spark: SparkSession, folder: Path) -> None:
         counted.writeStream.outputMode("update")
         .option("checkpointLocation", str(folder / "checkpoint"))
         .trigger(availableNow=True)
-        .foreachBatch(lambda batch, _: batch.count())
+        .foreachBatch(_look_at)
         .start()
     )
     query.awaitTermination()
+
+
+def _look_at(batch: DataFrame, _: int) -> None:
+    batch.count()
 
 
 if __name__ == "__main__":

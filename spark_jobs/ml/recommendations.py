@@ -31,8 +31,9 @@ NEIGHBOURS = 20
 # the same from 20 to 100, and lower than those of popular products below 5.
 PRIOR_SESSIONS = 20
 
-# Sums over decimals are exact: they do not depend on the order of the rows, so neither do ranks.
-_DECIMAL = "decimal(18,10)"
+# What is summed is a whole number of these parts, ten decimal places: sums over integers are exact, so they do not
+# depend on the order of the rows, and neither do ranks. Spark's decimals are exact, too, but slow.
+_PARTS = 1e10
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Affinities:
     """What is known of products.
 
     Attributes:
-        similar: `product_id`, `rank` (1 to 20; equal scores by `other_id`), `other_id`, `strength`, `score` (decimals).
-        products: `product_id`, `share` (of all sessions) and `pull` (0 to 1: how little is known of it), decimals.
+        similar: `product_id`, `rank` (1 to 20; equal scores by `other_id`), `other_id`, `strength` (in `_PARTS`) and
+            `score`.
+        products: `product_id`, `share` (of all sessions) and `pull` (how little is known of it, in `_PARTS`).
     """
 
     similar: DataFrame
@@ -80,13 +82,13 @@ def affinities(touched: DataFrame) -> Affinities:
     sessions = by_session.select("user_id", "user_session").distinct().count()
     times = F.count("*")
     products = by_session.groupBy("product_id").agg(
-        (times / F.lit(float(max(sessions, 1)))).cast(_DECIMAL).alias("share"),
-        (PRIOR_SESSIONS / (times + PRIOR_SESSIONS)).cast(_DECIMAL).alias("pull"),
+        (times / F.lit(float(max(sessions, 1)))).alias("share"),
+        _parts(PRIOR_SESSIONS / (times + PRIOR_SESSIONS)).alias("pull"),
     )
     # A few columns of numbers, used three times.
     products.cache()
     pairs = _together(by_session, ["user_id", "user_session"]).unionByName(_together(by_buyer, ["user_id"]))
-    strengths = pairs.groupBy("product_id", "other_id").agg(F.sum("strength").cast(_DECIMAL).alias("strength"))
+    strengths = pairs.groupBy("product_id", "other_id").agg(F.sum("strength").alias("strength"))
     known = strengths.join(products.select("product_id", "pull"), "product_id", how="inner")
     return Affinities(_top(_with_share(known, products), ["product_id"], NEIGHBOURS).drop("pull", "share"), products)
 
@@ -115,20 +117,16 @@ def user_recommendations(touched: DataFrame, found: Affinities) -> DataFrame:
         found: As from `affinities`.
 
     Returns:
-        `user_id`, `rank` (1 to 10; equal scores by `other_id`), `other_id`, `score` (decimal).
+        `user_id`, `rank` (1 to 10; equal scores by `other_id`), `other_id`, `score`.
     """
     known = _known(touched)
     recent = _latest(known, ["user_id"], RECENT_PRODUCTS).select("user_id", "product_id")
-    pulls = (
-        recent.join(found.products, "product_id", how="inner")
-        .groupBy("user_id")
-        .agg(F.sum("pull").cast(_DECIMAL).alias("pull"))
-    )
+    pulls = recent.join(found.products, "product_id", how="inner").groupBy("user_id").agg(F.sum("pull").alias("pull"))
     near = recent.join(found.similar, "product_id", how="inner").select("user_id", "other_id", "strength")
     offers = found.products.select(F.col("product_id").alias("other_id"), F.col("share").alias("score"))
-    popular = F.broadcast(_top(offers, [], _POPULAR).select("other_id", F.lit(0).cast(_DECIMAL).alias("strength")))
+    popular = F.broadcast(_top(offers, [], _POPULAR).select("other_id", F.lit(0).cast("long").alias("strength")))
     offered = near.unionByName(pulls.select("user_id").crossJoin(popular))
-    summed = offered.groupBy("user_id", "other_id").agg(F.sum("strength").cast(_DECIMAL).alias("strength"))
+    summed = offered.groupBy("user_id", "other_id").agg(F.sum("strength").alias("strength"))
     scored = _with_share(_unknown(summed, known).join(pulls, "user_id", how="inner"), found.products)
     return _top(scored, ["user_id"]).select("user_id", "rank", "other_id", "score")
 
@@ -195,14 +193,19 @@ def _together(units: DataFrame, keys: list[str]) -> DataFrame:
     )
     strength = F.col("met") / (F.col("times") + PRIOR_SESSIONS)
     counted = met.join(counts, "product_id", how="inner")
-    return counted.select("product_id", "other_id", strength.cast(_DECIMAL).alias("strength"))
+    return counted.select("product_id", "other_id", _parts(strength).alias("strength"))
 
 
 def _with_share(offered: DataFrame, products: DataFrame) -> DataFrame:
     """Add `score`: `strength`, and the share of `other_id` in all sessions as far as `pull` says."""
     shares = products.select(F.col("product_id").alias("other_id"), "share")
-    score = F.col("strength") + F.col("pull") * F.col("share")
-    return offered.join(shares, "other_id", how="inner").withColumn("score", score.cast(_DECIMAL))
+    score = F.col("strength") + F.floor(F.col("pull") * F.col("share") + F.lit(0.5))
+    return offered.join(shares, "other_id", how="inner").withColumn("score", score / F.lit(_PARTS))
+
+
+def _parts(number: Column) -> Column:
+    """Round to a whole number of `_PARTS`."""
+    return F.floor(number * F.lit(_PARTS) + F.lit(0.5))
 
 
 def _known(touched: DataFrame) -> DataFrame:

@@ -37,6 +37,9 @@ _SETTINGS = {
 }
 
 
+# From so many on, a job takes more than a minute or two on two cores; with a million, optimised code saves a third.
+_MANY_EVENTS = 300_000
+
 # Artefact of churn: the held-out users of a moment, on whom any churn model can be measured.
 HELD_OUT = "churn_held_out"
 
@@ -88,7 +91,8 @@ class TrainingRun:
     @cached_property
     def spark(self) -> SparkSession:
         """The session, started when first needed: a run that is skipped starts none."""
-        spark = spark_session(f"shopstream {self.model} {iso(self.as_of)}", self.config, _SETTINGS)
+        name = f"shopstream {self.model} {iso(self.as_of)}"
+        spark = spark_session(name, self.config, _SETTINGS, long_running=self.snapshot.events >= _MANY_EVENTS)
         spark.sparkContext.setLogLevel("ERROR")
         return spark
 

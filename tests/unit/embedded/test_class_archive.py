@@ -67,3 +67,14 @@ def test_secrets_of_the_shell_are_not_handed_on(
     log = settings.home / "log"
     class_archive.make(settings, java_home, log)
     assert "production" not in log.read_text()
+
+
+def test_a_java_of_our_own_first_gets_the_archive_of_its_own_classes(settings: Settings) -> None:
+    java_home = settings.venvs / "java-home"
+    (java_home / "bin").mkdir(parents=True)
+    java = java_home / "bin/java"
+    java.write_text('#!/bin/sh\necho "$@" >"$0.called"\n')
+    java.chmod(0o755)
+    program(settings, WRITES)
+    assert class_archive.make(settings, java_home, settings.home / "log")
+    assert java.with_suffix(".called").read_text() == "-Xshare:dump\n"

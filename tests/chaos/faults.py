@@ -36,7 +36,10 @@ def kill(stack: RunningStack, target: str) -> bool:
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process lives."""
-    return bool(psutil.pid_exists(pid)) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _pid(stack: RunningStack, target: str) -> int | None:

@@ -50,6 +50,13 @@ def running(tmp_path: Path) -> bool:
     return beat.exists() and '"state": "running"' in beat.read_text()
 
 
+def has_ended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_a_driver_is_launched_found_and_stopped(config: Config, tmp_path: Path) -> None:
     runtime = LocalStreamRuntime(config)
     assert runtime.find(None) is None
@@ -126,7 +133,7 @@ def test_a_deaf_driver_is_killed_with_its_children(config: Config, tmp_path: Pat
     assert LocalStreamRuntime(config).stop(driver, 0.5).endswith("did not finish within 0 s and was killed")
     assert runtime.wait(driver, PATIENCE)
     child = int((tmp_path / "child").read_text())
-    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: has_ended(child))
 
 
 def test_a_child_that_the_driver_leaves_behind_is_ended(
@@ -139,7 +146,7 @@ def test_a_child_that_the_driver_leaves_behind_is_ended(
     until(lambda: running(tmp_path))
     assert runtime.stop(driver, PATIENCE).endswith("finished its work and ended")
     child = int((tmp_path / "child").read_text())
-    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: has_ended(child))
 
 
 def test_what_a_killed_driver_leaves_behind_is_ended_before_the_next_one_starts(config: Config, tmp_path: Path) -> None:

@@ -113,11 +113,11 @@ def test_from_the_overview_to_the_failed_expectation(page: Page, stack: RunningS
     expect(frame.get_by_role("heading", name=EXPECTATION).first).to_be_visible(timeout=PATIENCE_MS)
     expect(frame.get_by_text(str(BAD["_id"]), exact=True)).to_be_visible()
     expect(frame.get_by_text("duration_seconds=-7.25")).to_be_visible()
-    screenshot(page, "quality-expectation")
     # The address names what is shown, so it can be passed on.
     page.wait_for_url(re.compile("expectation"))
     page.reload()
     expect(section(page).get_by_role("heading", name=EXPECTATION).first).to_be_visible(timeout=PATIENCE_MS)
+    screenshot(page, "quality-expectation")
 
 
 def test_the_data_docs_are_complete(page: Page, stack: RunningStack, bad_run: str) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +75,6 @@ class Platform:
         logs = [self.airflow.attempt(dag_id, run_id, one).text for one, state in states.items() if state == "failed"]
         assert outcome == "success", "\n".join([f"{dag_id}: {states}", *(text[-3000:] for text in logs)])
 
-    def resize(self, sizes: Mapping[str, Mapping[str, str]]) -> None:
-        """Give jobs other resources, from the next task on."""
-        _configure(self.cluster, self.namespace, {"SHOPSTREAM_POD_RESOURCES": json.dumps(sizes)})
-
     def pods(self, selector: str) -> list[dict[str, Any]]:
         """Return the pods with these labels."""
         found: list[dict[str, Any]] = self.cluster.get("pods", "-n", self.namespace, "-l", selector)["items"]
@@ -136,15 +132,10 @@ def _install(cluster: Cluster, namespace: str, servers: Servers) -> str:
         "KAFKA_BOOTSTRAP_SERVERS": servers.broker.secured,
         "SHOPSTREAM_DATABASE": DATABASE,
     }
-    _configure(cluster, namespace, settings)
-    found = cluster.get("configmap", "shopstream-config", "-n", namespace)["data"]
-    return str(found["SHOPSTREAM_DATA_DIR"])
-
-
-def _configure(cluster: Cluster, namespace: str, settings: Mapping[str, str]) -> None:
-    """Change settings of the platform; pods that start from now on have them."""
     patch = json.dumps({"data": settings})
     cluster.kubectl("patch", "configmap", "shopstream-config", "-n", namespace, "--type=merge", "-p", patch)
+    found = cluster.get("configmap", "shopstream-config", "-n", namespace)["data"]
+    return str(found["SHOPSTREAM_DATA_DIR"])
 
 
 def _generate(cluster: Cluster, namespace: str, images: Images, data_dir: str) -> None:

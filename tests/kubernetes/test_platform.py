@@ -14,7 +14,7 @@ import pytest
 
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.images import Images
-from tests.kubernetes.platform_up import EVENTS, GENERATOR, SIZES, Platform, running_platform
+from tests.kubernetes.platform_up import EVENTS, GENERATOR, Platform, running_platform
 from tests.kubernetes.runtime_cluster import KIND, running_operator
 from tests.stack import wait_for
 
@@ -146,14 +146,3 @@ def test_training_runs_as_pods(platform: Platform) -> None:
     assert "python -m spark_jobs.jobs.churn" in text
     assert "mongodb://" not in text.replace("mongodb://***", "")
     wait_for(lambda: not platform.pods(JOB), 60, "the end of the jobs' pods")
-
-
-def test_a_pod_out_of_memory_is_told_and_tried_again(platform: Platform) -> None:
-    platform.resize({**SIZES, "ingestion": {"cpu": "10m", "memory": "32Mi"}})
-    run_id = platform.airflow.api.trigger(SEED, {"file": f"{platform.data_dir}/{EVENTS}"})
-    platform.airflow.await_task(SEED, run_id, SEED, lambda instance: instance["state"] == "up_for_retry")
-    platform.resize(SIZES)
-    platform.await_run(SEED, run_id)
-    assert platform.airflow.instance(SEED, run_id, SEED)["try_number"] == 2
-    text = "\n".join(message for _, message in platform.airflow.log(SEED, run_id, SEED, 1))
-    assert "was killed for its memory: more than its limit of 32Mi" in text

@@ -32,7 +32,7 @@ NEIGHBOURS = 20
 PRIOR_SESSIONS = 20
 
 # What is summed is a whole number of these parts, ten decimal places: sums over integers are exact, so they do not
-# depend on the order of the rows, and neither do ranks. Spark's decimals are exact, too, but slow.
+# depend on the order of the rows, and neither do ranks.
 _PARTS = 1e10
 
 

@@ -19,7 +19,6 @@ from tests.kubernetes.runtime_cluster import KIND, running_operator
 from tests.stack import wait_for
 
 LIFECYCLE, TASK = "streaming_lifecycle", "streaming_application"
-SEED = "seed_dimensions"
 AS_OF = "2019-10-31T00:00:00Z"
 DRIVER, EXECUTOR, JOB = "spark-role=driver", "spark-role=executor", "app.kubernetes.io/component=job"
 
@@ -95,9 +94,9 @@ def test_a_task_says_that_there_is_no_operator(platform: Platform, first_run: st
 
 
 def test_dimensions_are_seeded_by_a_pod(platform: Platform) -> None:
-    platform.unpause(SEED)
-    run_id = platform.run_dag(SEED, {"file": f"{platform.data_dir}/{EVENTS}"})
-    metrics = platform.airflow.api.result(SEED, run_id, SEED)
+    platform.unpause("seed_dimensions")
+    run_id = platform.run_dag("seed_dimensions", {"file": f"{platform.data_dir}/{EVENTS}"})
+    metrics = platform.airflow.api.result("seed_dimensions", run_id, "seed_dimensions")
     assert metrics["users"] == platform.servers.db["users"].count_documents({}) > 0
 
 

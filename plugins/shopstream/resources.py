@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 # The heap's share of a pod's memory. Python, the JVM's own needs, RocksDB and network buffers live in the rest.
 HEAP_SHARE = 0.6
 
-# A JVM below this cannot start Spark.
-LEAST_MEMORY_MB = 512
+# Spark refuses a heap below 450 MiB (`UnifiedMemoryManager`), which is the share of 750 MiB.
+LEAST_SPARK_MEMORY_MB = 768
+
+# Python alone does not start in less.
+LEAST_MEMORY_MB = 32
 
 _MEMORY = re.compile(r"(\d+)(Mi|Gi)")
 _CPU = re.compile(r"\d+m|\d+(\.\d+)?")
@@ -83,6 +86,9 @@ DEFAULTS: dict[str, Resources] = {
     "stream_executor": Resources("1", 2, "3Gi"),
 }
 
+# Kinds whose containers run no JVM.
+_PLAIN_PYTHON = {"ingestion", "quality"}
+
 KINDS: dict[str, str] = {
     "dead_letters": "ingestion",
     "retention": "ingestion",
@@ -128,18 +134,19 @@ def read_overrides(text: str) -> dict[str, Override]:
             raise ResourcesError(f"{name!r} is no job or kind (there are: {', '.join(sorted({*KINDS, *DEFAULTS}))})")
         if not isinstance(override, dict):
             raise ResourcesError(f"{name}: {override!r} is no object with cpu, cores or memory")
+        least = LEAST_MEMORY_MB if KINDS.get(name, name) in _PLAIN_PYTHON else LEAST_SPARK_MEMORY_MB
         for key, value in override.items():
-            _check(name, key, value)
+            _check(name, key, value, least)
     return overrides
 
 
-def _check(name: str, key: str, value: object) -> None:
+def _check(name: str, key: str, value: object, least: int) -> None:
     match key, value:
         case "cpu", str() if _CPU.fullmatch(value):
             return
         case "cores", int() if value > 0 and not isinstance(value, bool):
             return
-        case "memory", str() if _MEMORY.fullmatch(value) and Resources("1", 1, value).memory_mb >= LEAST_MEMORY_MB:
+        case "memory", str() if _MEMORY.fullmatch(value) and Resources("1", 1, value).memory_mb >= least:
             return
-    allowed = f'cpu ("500m"), cores (2) and memory ("{LEAST_MEMORY_MB}Mi" or more, in Mi or Gi)'
+    allowed = f'cpu ("500m"), cores (2) and memory ("{least}Mi" or more, in Mi or Gi)'
     raise ResourcesError(f"{name}: {key}={value!r} is not allowed; there are {allowed}")

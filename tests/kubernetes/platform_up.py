@@ -34,7 +34,6 @@ SETTINGS = {
     "SHOPSTREAM_STREAM_EXECUTORS": "1",
     "SHOPSTREAM_STATE_PARTITIONS": "2",
     "SHOPSTREAM_TRIGGER_SECONDS": "2",
-    "SHOPSTREAM_POD_RESOURCES": json.dumps(SIZES),
 }
 
 
@@ -62,6 +61,10 @@ class Platform:
         """Let a DAG run, or stop it from starting more runs."""
         self.airflow.api.request("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": paused})
 
+    def resize(self, sizes: dict[str, dict[str, str]]) -> None:
+        """Give jobs other resources than the tests usually do; tasks that start from now on use them."""
+        configure(self.cluster, self.namespace, {"SHOPSTREAM_POD_RESOURCES": json.dumps(SIZES | sizes)})
+
     def run_dag(self, dag_id: str, conf: dict[str, Any], seconds: float = 300) -> str:
         """Run a DAG and require its success; returns the run id."""
         run_id = self.airflow.api.trigger(dag_id, conf)
@@ -87,6 +90,12 @@ class Platform:
         return subprocess.run(
             [python, "-m", module, *arguments], env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False
         )
+
+
+def configure(cluster: Cluster, namespace: str, settings: dict[str, str]) -> None:
+    """Change settings of the platform; pods that start from now on have them."""
+    patch = json.dumps({"data": settings})
+    cluster.kubectl("patch", "configmap", "shopstream-config", "-n", namespace, "--type=merge", "-p", patch)
 
 
 @contextmanager
@@ -128,12 +137,12 @@ def _install(cluster: Cluster, namespace: str, servers: Servers) -> str:
     options = ["--namespace", namespace, "--tag", TAG, "--access-mode", "ReadWriteOnce"]
     done = run(cluster, "apply", *options, "--only", "platform secrets")
     assert done.returncode == 0, done.stderr
-    settings = SETTINGS | {
+    settings = {
         "KAFKA_BOOTSTRAP_SERVERS": servers.broker.secured,
         "SHOPSTREAM_DATABASE": DATABASE,
+        "SHOPSTREAM_POD_RESOURCES": json.dumps(SIZES),
     }
-    patch = json.dumps({"data": settings})
-    cluster.kubectl("patch", "configmap", "shopstream-config", "-n", namespace, "--type=merge", "-p", patch)
+    configure(cluster, namespace, SETTINGS | settings)
     found = cluster.get("configmap", "shopstream-config", "-n", namespace)["data"]
     return str(found["SHOPSTREAM_DATA_DIR"])
 

@@ -69,6 +69,10 @@ def position(platform: Platform) -> int:
     return sum(driver.get("end_offsets", {}).values())
 
 
+def has_failed(instance: dict[str, Any]) -> bool:
+    return instance["state"] in ("up_for_retry", "failed")
+
+
 def driver_uid(platform: Platform) -> str:
     found = platform.pods(DRIVER)
     return str(found[0]["metadata"]["uid"]) if found else ""
@@ -83,9 +87,6 @@ def test_the_account_of_airflow_reads_no_secret(platform: Platform) -> None:
 
 
 def test_a_task_says_that_there_is_no_operator(platform: Platform, first_run: str) -> None:
-    def has_failed(instance: dict[str, Any]) -> bool:
-        return instance["state"] in ("up_for_retry", "failed")
-
     instance = platform.airflow.await_task(LIFECYCLE, first_run, TASK, has_failed)
     assert instance["duration"] < 60
     text = "\n".join(message for _, message in platform.airflow.log(LIFECYCLE, first_run, TASK))
@@ -98,6 +99,30 @@ def test_dimensions_are_seeded_by_a_pod(platform: Platform) -> None:
     run_id = platform.run_dag("seed_dimensions", {"file": f"{platform.data_dir}/{EVENTS}"})
     metrics = platform.airflow.api.result("seed_dimensions", run_id, "seed_dimensions")
     assert metrics["users"] == platform.servers.db["users"].count_documents({}) > 0
+
+
+def test_a_pod_out_of_memory_names_its_limit_and_the_retry_succeeds(platform: Platform) -> None:
+    platform.unpause("data_quality")
+    # Python starts in this, but pandas does not fit.
+    platform.resize({"validate": {"memory": "64Mi"}})
+    platform.airflow.api.trigger("data_quality", {"collections": ["users"]})
+
+    def running() -> list[str]:
+        runs = platform.airflow.api.runs("data_quality")
+        return [str(run["dag_run_id"]) for run in runs if run["state"] == "running"]
+
+    # The scheduled run of the last hour may be before the one just asked for; one runs at a time.
+    wait_for(lambda: bool(running()), 60, "a run")
+    (run_id,) = running()
+    platform.airflow.await_task("data_quality", run_id, "validate", has_failed)
+    platform.resize({})
+    text = "\n".join(message for _, message in platform.airflow.log("data_quality", run_id, "validate"))
+    assert "job validate was killed for its memory: more than its limit of 64Mi" in text
+    ended = platform.airflow.await_task(
+        "data_quality", run_id, "validate", lambda one: one["state"] in ("success", "failed")
+    )
+    assert (ended["state"], ended["try_number"]) == ("success", 2)
+    platform.unpause("data_quality", paused=True)
 
 
 @pytest.mark.usefixtures("streaming")

@@ -82,7 +82,7 @@ def airflow(cluster: Cluster, image: str, namespace: str, quota: str) -> Iterato
         "SHOPSTREAM_SPARK_IMAGE": image,
         "SHOPSTREAM_IMAGE_PULL_POLICY": "Never",
         "SHOPSTREAM_POD_START_SECONDS": str(START_SECONDS),
-        "SHOPSTREAM_POD_RESOURCES": json.dumps({"training": {"cpu": "50m", "memory": "512Mi"}}),
+        "SHOPSTREAM_POD_RESOURCES": json.dumps({"training": {"cpu": "50m", "memory": "768Mi"}}),
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": connection(kube_config_path=str(cluster.kubeconfig)),
         "TEST_FAULTS": json.dumps(faults),
     }
@@ -157,7 +157,7 @@ def test_a_crash_is_retried_and_told(airflow: Airflow) -> None:
 def test_a_job_out_of_memory_is_retried_and_told_its_limit(airflow: Airflow) -> None:
     attempt = airflow.outcome("job", "job", {"do": "eat"})
     assert (attempt.state, attempt.number) == ("failed", 2)
-    assert "job features was killed for its memory: more than its limit of 512Mi" in attempt.text
+    assert "job features was killed for its memory: more than its limit of 768Mi" in attempt.text
 
 
 def test_a_lost_pod_is_replaced_by_the_retry(airflow: Airflow, cluster: Cluster, namespace: str) -> None:

@@ -89,7 +89,7 @@ def runtime(
         "SHOPSTREAM_SPARK_IMAGE": image,
         "SHOPSTREAM_IMAGE_PULL_POLICY": "Never",
         "SHOPSTREAM_STREAM_STOP_SECONDS": "20",
-        "SHOPSTREAM_POD_RESOURCES": json.dumps({"stream_driver": {"cpu": "50m", "memory": "512Mi"}}),
+        "SHOPSTREAM_POD_RESOURCES": json.dumps({"stream_driver": {"cpu": "50m", "memory": "768Mi"}}),
     }
 
     def make(**changed: str) -> KubernetesStreamRuntime:
@@ -131,7 +131,7 @@ def test_the_driver_is_locked_down_and_owned(runtime: Runtime, cluster: Cluster,
     assert pod["spec"]["serviceAccountName"] == "shopstream-spark-driver"
     assert pod["metadata"]["ownerReferences"][0]["kind"] == "SparkApplication"
     assert pod["metadata"]["annotations"]["prometheus.io/path"] == "/metrics/prometheus"
-    assert container["resources"]["limits"]["memory"] == "512Mi"
+    assert container["resources"]["limits"]["memory"] == "768Mi"
     assert pod["spec"]["terminationGracePeriodSeconds"] == 20
     names = {one["name"] for one in container["env"]}
     assert {"MONGODB_URI", "SHOPSTREAM_CONFIG_HASH", "SHOPSTREAM_SPARK_MASTER"} <= names

@@ -29,6 +29,7 @@ def test_a_job_wins_over_its_kind_and_both_over_the_defaults() -> None:
     assert Resources.of("features", overrides) == Resources("1", 3, "8Gi")
     assert Resources.of("churn", overrides) == Resources("1", 3, "9Gi")
     assert Resources.of("validate", overrides) == DEFAULTS["quality"]
+    assert read_overrides('{"validate": {"memory": "64Mi"}, "ingestion": {"memory": "64Mi"}}')
     assert Resources.of("a_job_of_tomorrow", overrides) == DEFAULTS["ingestion"]
 
 
@@ -40,7 +41,9 @@ def test_a_job_wins_over_its_kind_and_both_over_the_defaults() -> None:
         ('{"churm": {}}', "'churm' is no job or kind"),
         ('{"churn": 3}', "churn: 3 is no object"),
         ('{"churn": {"memory": "8G"}}', "churn: memory='8G' is not allowed"),
-        ('{"churn": {"memory": "8Mi"}}', "memory='8Mi'"),
+        ('{"churn": {"memory": "767Mi"}}', "memory='767Mi'"),
+        ('{"stream_driver": {"memory": "64Mi"}}', "memory='64Mi'"),
+        ('{"validate": {"memory": "8Mi"}}', "memory='8Mi'"),
         ('{"churn": {"cpu": 2}}', "cpu=2"),
         ('{"churn": {"cores": 0}}', "cores=0"),
         ('{"churn": {"cores": true}}', "cores=True"),

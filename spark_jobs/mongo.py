@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from pymongo import MongoClient, ReplaceOne, UpdateOne
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
 
 from spark_jobs.config import Config
 from spark_jobs.errors import JobError
+
+log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
@@ -36,6 +40,24 @@ def database(config: Config) -> Database[Document]:
     except ConnectionFailure as error:
         raise JobError(f"no MongoDB server answers at MONGODB_URI: {str(error).split(',')[0]}") from None
     return client[config.database]
+
+
+def indexed(db: Database[Document], collection: str, field: str) -> Collection[Document]:
+    """Return a collection with an index of a field, which is made now if it is missing.
+
+    Readers ask for the indexes they need when they need them. The stream makes only its own: every index of a
+    collection slows its writing down, in the embedded server to a third (docs/benchmarks.md).
+
+    Args:
+        db: The platform's database.
+        collection: Name of the collection.
+        field: The field; an index of several that begins with it serves as well.
+    """
+    found = db[collection]
+    if not any(index["key"][0][0] == field for index in found.index_information().values()):
+        log.info("indexing %s by %s", collection, field)
+        found.create_index(field)
+    return found
 
 
 def replace(db: Database[Document], collection: str, documents: Iterable[Mapping[str, Any]]) -> None:

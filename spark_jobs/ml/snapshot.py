@@ -25,7 +25,7 @@ from pymongo.database import Database
 
 from spark_jobs.errors import JobError, JobSkipped
 from spark_jobs.ml.as_of import iso
-from spark_jobs.mongo import Document
+from spark_jobs.mongo import Document, indexed
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +91,7 @@ class Snapshot:
 
 def find_events(db: Database[Document]) -> Find:
     """Return the function that reads the events of [start, end) from `enriched_events`, in no particular order."""
-    collection = db["enriched_events"]
-    if not any(index["key"][0][0] == "event_timestamp" for index in collection.index_information().values()):
-        log.info("indexing enriched_events by event_timestamp: every slice would read the whole collection")
-        collection.create_index("event_timestamp")
+    collection = indexed(db, "enriched_events", "event_timestamp")
     fields = dict.fromkeys(COLUMNS.names, 1)
 
     def find(start: datetime, end: datetime) -> list[Document]:

@@ -18,7 +18,7 @@ from spark_jobs.quality.references import IDS_PER_QUERY
 SAMPLE = 500
 
 # Beyond this many documents adding them up, by partition or otherwise, would be the longest part of an hourly run.
-_COUNTED_BY_PARTITION = 250_000
+_COUNTED_BY_PARTITION = 100_000
 _DRIVER = {"_id": "driver"}
 _PROGRESS = ("end_offsets", "last_batch_id", "accepted", "dead_lettered", "state")
 

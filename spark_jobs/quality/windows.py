@@ -5,7 +5,7 @@ A collection says in its suite (`meta.window`) how that can be told without read
 | `by` | new are | needs |
 |---|---|---|
 | `insertion` | those inserted since, by `field` (when they were written), as far back as there are any | nothing |
-| `index` | those whose `field` (event time) lies past the newest seen, less `overlap_minutes` | an index of `field` |
+| `index` | those whose `field` (event time) is past the newest seen less `overlap_minutes` | an index, which it makes |
 | `id` | the same, where `_id`s begin with one of `prefixes` and that time | nothing |
 | `as_of` | those of the moments that were trained since (`model_runs.finished_at`) | ids that begin with the moment |
 | `version` | all of them, if the dimension was published since | nothing |
@@ -29,7 +29,7 @@ from pymongo.cursor import Cursor
 from pymongo.database import Database
 
 from spark_jobs.ml.as_of import documents_of, iso
-from spark_jobs.mongo import Document
+from spark_jobs.mongo import Document, indexed
 
 CHUNK = 10_000
 
@@ -197,6 +197,7 @@ class Reading:
         elif isinstance(since, datetime):
             start = since - window.overlap
             if window.by == "index":
+                indexed(self.db, self.collection, window.field)
                 yield self._find({window.field: {"$gte": start}}).sort(window.field, -1)
             else:
                 for prefix in window.prefixes:

@@ -21,7 +21,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_jobs.config import Config
 from spark_jobs.errors import JobError
-from spark_jobs.mongo import Document
+from spark_jobs.mongo import Document, indexed
 from spark_jobs.streaming import dimension_versions, rebuild
 from spark_jobs.streaming.checkpoint import Checkpoint, Origin
 from spark_jobs.streaming.dimensions import Dimensions
@@ -45,13 +45,6 @@ _OUTAGE = re.compile(
     r"|MongoNodeIsRecovering|MongoNotPrimary|Connection (refused|reset)"
     r"|kafka\.common\.errors\.(Timeout|Disconnect|BrokerNotAvailable)"
 )
-
-# Windows are found by their `_id`, which begins with kind and time; an index would double the cost of writing them.
-INDEXES = {
-    "enriched_events": ["event_timestamp"],
-    "user_session_analytics": ["session_start", "session_end"],
-    "conversion_funnel": ["window_start"],
-}
 
 
 @contextmanager
@@ -102,9 +95,8 @@ class StreamingApplication:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._on_signal)
         try:
-            for collection, fields in INDEXES.items():
-                for field in fields:
-                    self._db[collection].create_index(field)
+            # The funnel counts visits by it; windows are found by their `_id`.
+            indexed(self._db, "user_session_analytics", "session_start")
             while not self._terminated.is_set():
                 try:
                     self._run_query()
@@ -248,4 +240,4 @@ class StreamingApplication:
         condition: dict[str, Any] = {"generation": start.origin.generation}
         if watermark := self._heartbeat.watermark:
             condition["session_end"] = {"$gte": watermark - VISIT_GAP}
-        return OpenVisits(self._db["user_session_analytics"].find(condition))
+        return OpenVisits(indexed(self._db, "user_session_analytics", "session_end").find(condition))

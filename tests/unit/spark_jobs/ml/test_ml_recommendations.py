@@ -5,34 +5,45 @@ from datetime import datetime
 from itertools import permutations
 from typing import Any
 
+import numpy as np
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
+from spark_jobs.ml.affinity import NEIGHBOURS, PARTS, PRIOR_SESSIONS, Ranking, affinities, blocks
 from spark_jobs.ml.recommendations import (
-    MOST_PER_SESSION,
-    MOST_PER_USER,
-    NEIGHBOURS,
-    PRIOR_SESSIONS,
     TOP,
-    affinities,
     hit_rates,
     popular_products,
     recommendation_documents,
-    touches,
+    table,
     user_recommendations,
 )
+from spark_jobs.ml.touches import MOST_PER_SESSION, MOST_PER_USER, Integers, Touches, touches
 
 MakeEvent = Callable[..., dict[str, Any]]
 MakeFrame = Callable[..., DataFrame]
 
 
-def ranked(frame: DataFrame, key: str) -> dict[int, list[tuple[int, float]]]:
-    """(other product, score) by key, in the order of the ranks."""
-    found = defaultdict(list)
-    for row in sorted(frame.collect(), key=lambda row: (row[key], row["rank"])):
-        found[row[key]].append((row["other_id"], float(row["score"])))
-        assert row["rank"] == len(found[row[key]])
-    return dict(found)
+def collect(events: DataFrame) -> Touches:
+    return Touches.collect(touches(events))
+
+
+def ranked(found: Ranking, ids: Integers, touched: Touches) -> dict[int, list[tuple[int, float]]]:
+    """(other product, score) by id of the row, in the order of the ranks."""
+    by_row: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for row, column, score, rank in zip(found.rows, found.columns, found.scores, found.ranks, strict=True):
+        others = by_row[int(ids[row])]
+        others.append((int(touched.product_ids[column]), float(score / PARTS)))
+        assert rank == len(others)
+    return dict(by_row)
+
+
+def similar(touched: Touches) -> dict[int, list[tuple[int, float]]]:
+    return ranked(affinities(touched).similar, touched.product_ids, touched)
+
+
+def for_users(touched: Touches) -> dict[int, list[tuple[int, float]]]:
+    return ranked(user_recommendations(touched, affinities(touched)), touched.user_ids, touched)
 
 
 Scores = dict[int, dict[int, float]]
@@ -113,10 +124,18 @@ def test_recommendations_equal_a_plain_recomputation(event: MakeEvent, frame: Ma
     events = small_shop(event)
     assert len(expected(events)[1]) < 50, "all products are popular enough to be offered"
     for order in (events, events[::-1]):
-        touched = touches(frame(order)).cache()
-        found = affinities(touched)
-        assert_equal(ranked(found.similar, "product_id"), expected_similar(events))
-        assert_equal(ranked(user_recommendations(touched, found), "user_id"), expected_for_users(events))
+        touched = collect(frame(order))
+        assert_equal(similar(touched), expected_similar(events))
+        assert_equal(for_users(touched), expected_for_users(events))
+
+
+def test_matrices_are_made_block_by_block(event: MakeEvent, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    touched = collect(frame(small_shop(event)))
+    whole = similar(touched), for_users(touched)
+    monkeypatch.setattr("spark_jobs.ml.affinity._BLOCK", 500)
+    assert (similar(touched), for_users(touched)) == whole
+    sizes = np.array([0, 300, 300, 0, 2000, 1, 0])
+    assert [list(sizes[rows]) for rows in blocks(sizes)] == [[0, 300], [300, 0], [2000, 1, 0]]
 
 
 def test_removing_from_the_cart_is_no_interest(event: MakeEvent, frame: MakeFrame) -> None:
@@ -134,10 +153,9 @@ def test_a_bot_contributes_no_more_than_a_busy_customer(event: MakeEvent, frame:
 
 
 def test_equal_scores_are_ranked_by_id(event: MakeEvent, frame: MakeFrame) -> None:
-    products = list(range(15, 0, -1))
-    similar = ranked(affinities(touches(frame(event(1, product_id=n) for n in products))).similar, "product_id")
-    assert [other for other, _ in similar[15]] == list(range(1, 15))
-    assert [other for other, _ in similar[1]] == list(range(2, 16))
+    found = similar(collect(frame(event(1, product_id=n) for n in range(15, 0, -1))))
+    assert [other for other, _ in found[15]] == list(range(1, 15))
+    assert [other for other, _ in found[1]] == list(range(2, 16))
 
 
 def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event: MakeEvent, frame: MakeFrame) -> None:
@@ -146,8 +164,7 @@ def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event
         for user, products in {1: (1, 2, 3), 2: (1, 2), 3: (1, 3, 4), 4: (9,)}.items()
         for product in products
     ]
-    touched = touches(frame(together)).cache()
-    found = ranked(user_recommendations(touched, affinities(touched)), "user_id")
+    found = for_users(collect(frame(together)))
     assert {user: [other for other, _ in others] for user, others in found.items()} == {
         1: [4, 9],
         2: [3, 4, 9],
@@ -160,7 +177,8 @@ def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event
 def test_popular_products_are_those_of_most_users(event: MakeEvent, frame: MakeFrame) -> None:
     events = [event(1, user_id=user, product_id=product) for product in (5, 6, 7) for user in range(product % 3 + 1)]
     events += [event(1, user_id=0, user_session=f"s{n}", product_id=6) for n in range(9)]
-    found = popular_products(touches(frame(events))).orderBy("rank").collect()
+    touched = collect(frame(events))
+    found = table(popular_products(touched), touched.product_ids).to_pylist()
     assert [(row["rank"], row["other_id"], row["score"]) for row in found] == [(1, 5, 3), (2, 7, 2), (3, 6, 1)]
 
 
@@ -176,22 +194,26 @@ def test_hit_rates_are_of_users_who_found_something_new(event: MakeEvent, frame:
         after.append(event(0.5, user_id=user, product_id=taste + (user // 4 + 3) % 6))
         after.append(event(0.5, user_id=user, product_id=1))
     after += [event(0.5, user_id=99, product_id=100), event(0.5, user_id=0, product_id=999)]
-    rates = hit_rates(touches(frame(before)).cache(), touches(frame(after)))
+    rates = hit_rates(collect(frame(before)), collect(frame(after)))
     assert rates["users_evaluated"] == 24
     assert rates["hit_rate_at_10"] == 1.0
     assert 0 < (rates["popularity_hit_rate_at_10"] or 0) < 1
 
 
 def test_without_a_user_to_judge_by_there_is_no_rate(event: MakeEvent, frame: MakeFrame) -> None:
-    known, seen_again = touches(frame([event(3)])), touches(frame([event(0.5)]))
+    known, seen_again = collect(frame([event(3)])), collect(frame([event(0.5)]))
     nothing = {"users_evaluated": 0, "hit_rate_at_10": None, "popularity_hit_rate_at_10": None}
     assert hit_rates(known, seen_again) == nothing
-    assert hit_rates(known, touches(frame([event(0.5, user_id=8)]))) == nothing
+    assert hit_rates(known, collect(frame([event(0.5, user_id=8)]))) == nothing
+    assert hit_rates(known, collect(frame([]))) == hit_rates(collect(frame([])), known) == nothing
 
 
-def test_documents_hold_ranked_products(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
-    touched = touches(frame([event(1, product_id=product) for product in (3, 1, 2)])).cache()
-    documents = recommendation_documents(affinities(touched).similar, "product", "product_id", as_of).collect()
+def test_documents_hold_ranked_products(
+    event: MakeEvent, frame: MakeFrame, as_of: datetime, spark: SparkSession
+) -> None:
+    touched = collect(frame([event(1, product_id=product) for product in (3, 1, 2)]))
+    by_product = table(affinities(touched).similar, touched.product_ids, "product_id", touched.product_ids)
+    documents = recommendation_documents(spark.createDataFrame(by_product), "product", "product_id", as_of).collect()
     (first,) = [row.asDict(recursive=True) for row in documents if row["product_id"] == 1]
     # Of one session both products are in one, and so of all sessions.
     score = pytest.approx(1.0)
@@ -205,16 +227,20 @@ def test_documents_hold_ranked_products(event: MakeEvent, frame: MakeFrame, as_o
             {"rank": 2, "product_id": 3, "score": score},
         ],
     }
-    (popular,) = recommendation_documents(popular_products(touched), "popular", None, as_of).collect()
+    most = spark.createDataFrame(table(popular_products(touched), touched.product_ids))
+    (popular,) = recommendation_documents(most, "popular", None, as_of).collect()
     assert popular["_id"] == "2019-11-01T00:00:00Z|popular|all"
     assert [entry["product_id"] for entry in popular["recommendations"]] == [1, 2, 3]
 
 
-def test_one_product_alone_has_no_documents(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
-    touched = touches(frame([event(1)]))
-    for ranks, kind, key in (
-        (affinities(touched).similar, "product", "product_id"),
-        (user_recommendations(touched, affinities(touched)), "user", "user_id"),
-        (popular_products(frame([]).selectExpr("user_id", "product_id")), "popular", None),
+def test_one_product_alone_has_no_documents(
+    event: MakeEvent, frame: MakeFrame, as_of: datetime, spark: SparkSession
+) -> None:
+    touched, nothing = collect(frame([event(1)])), collect(frame([]))
+    for ranks, kind, key, ids in (
+        (affinities(touched).similar, "product", "product_id", touched.product_ids),
+        (user_recommendations(touched, affinities(touched)), "user", "user_id", touched.user_ids),
+        (popular_products(nothing), "popular", None, None),
     ):
-        assert recommendation_documents(ranks, kind, key, as_of).count() == 0
+        ranked_products = spark.createDataFrame(table(ranks, touched.product_ids, key, ids))
+        assert recommendation_documents(ranked_products, kind, key, as_of).count() == 0

@@ -21,6 +21,9 @@ Document = dict[str, Any]
 
 BULK_SIZE = 2_000
 
+# Reading that many documents from one end to the other takes any server less than a second.
+_WORTH_AN_INDEX = 10_000
+
 
 def database(config: Config) -> Database[Document]:
     """Open the platform's database; documents come back with time-zone-aware (UTC) dates.
@@ -43,10 +46,10 @@ def database(config: Config) -> Database[Document]:
 
 
 def indexed(db: Database[Document], collection: str, field: str) -> Collection[Document]:
-    """Return a collection with an index of a field, which is made now if it is missing.
+    """Return a collection with an index of a field, which is made now if it is missing and worth its while.
 
-    Readers ask for the indexes they need when they need them. The stream makes only its own: every index of a
-    collection slows its writing down, in the embedded server to a third (docs/benchmarks.md).
+    Readers ask for the indexes they need when they need them. The stream makes only its own, because every index of a
+    collection slows its writing down: a backlog is in the store much sooner without them, and one pass makes up for it.
 
     Args:
         db: The platform's database.
@@ -54,6 +57,8 @@ def indexed(db: Database[Document], collection: str, field: str) -> Collection[D
         field: The field; an index of several that begins with it serves as well.
     """
     found = db[collection]
+    if found.estimated_document_count() < _WORTH_AN_INDEX:
+        return found
     if not any(index["key"][0][0] == field for index in found.index_information().values()):
         log.info("indexing %s by %s", collection, field)
         found.create_index(field)

@@ -95,8 +95,8 @@ class StreamingApplication:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._on_signal)
         try:
-            # The funnel counts visits by it; windows are found by their `_id`.
-            indexed(self._db, "user_session_analytics", "session_start")
+            # The funnel counts visits by it, again and again; windows are found by their `_id`.
+            self._db["user_session_analytics"].create_index("session_start")
             while not self._terminated.is_set():
                 try:
                     self._run_query()

@@ -74,7 +74,6 @@ def check(running: Servers, tmp_path: Path) -> Check:
     db["enriched_events"].insert_many(events)
     for name, documents in recompute(events).items():
         db[name].insert_many(list(documents.values()))
-    db["user_session_analytics"].create_index("session_end")
     watermark = START + timedelta(minutes=EVENTS - 10)
     driver = {"_id": "driver", "kind": "driver", "generation": "a", "watermark": watermark, "late_events": 0}
     db["stream_health"].insert_one(driver)

@@ -12,6 +12,7 @@ MARKER = "SHOPSTREAM_STACK"
 
 # How long one process of Airflow waits for another's transaction before it gives up with "database is locked". Five
 # seconds, SQLite's default in Python, are too few for a backfill that is created while tasks run on a busy machine.
+# (Where waiting is not enough: plugins/airflow_local_settings.py.)
 _SQLITE_WAIT_SECONDS = 60
 
 # From the caller's shell only what programs need to work at all, so that leftovers of other Airflow, Spark or Python

@@ -16,7 +16,7 @@ from spark_jobs.ml.as_of import iso
 from spark_jobs.ml.events import between
 from spark_jobs.ml.features import WINDOW_DAYS
 from spark_jobs.ml.run import Outcome, TrainingRun, training_job
-from spark_jobs.ml.touches import MOST_PER_SESSION, MOST_PER_USER, Touches, touches
+from spark_jobs.ml.touches import MOST_PER_SESSION, MOST_PER_USER, Touches
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ JUDGED = timedelta(days=1)
 def compute(run: TrainingRun) -> Outcome:
     """Find what goes together, and measure on the last day whether it serves."""
     run.require_events()
-    touched = Touches.collect(touches(run.recent_events()))
+    touched = Touches.collect(run.recent_events())
     if not len(touched.users):
         raise JobSkipped(f"nobody viewed or bought anything in the {WINDOW_DAYS} days before {iso(run.as_of)}")
     log.info("%s touches of %s products", f"{len(touched.users):,}", f"{len(touched.product_ids):,}")
@@ -68,8 +68,8 @@ def compute(run: TrainingRun) -> Outcome:
 def evaluate(run: TrainingRun) -> dict[str, float | int | None]:
     """Recommend as of a day earlier, and look at what users did on that day."""
     cutoff = run.as_of - JUDGED
-    before = touches(between(run.events, cutoff - timedelta(days=WINDOW_DAYS), cutoff))
-    after = touches(between(run.events, cutoff, run.as_of))
+    before = between(run.events, cutoff - timedelta(days=WINDOW_DAYS), cutoff)
+    after = between(run.events, cutoff, run.as_of)
     rates = recommendations.hit_rates(Touches.collect(before), Touches.collect(after))
     if not rates["users_evaluated"]:
         log.info("no user of the last day touched a product that was new to them: there is no hit rate")

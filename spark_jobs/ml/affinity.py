@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
-from spark_jobs.ml.touches import Integers, Touches
+from spark_jobs.ml.touches import Integers, Touches, ranked
 
 # So many others that go with a product best are kept.
 NEIGHBOURS = 20
@@ -49,10 +49,7 @@ class Ranking:
     @classmethod
     def of(cls, rows: Integers, columns: Integers, scores: NDArray[Any], count: int) -> Ranking:
         """Rank the entries of each row by falling score, then by rising column, and keep the first `count`."""
-        order = np.lexsort((columns, -scores, rows))
-        lines = rows[order]
-        firsts = np.flatnonzero(np.diff(lines, prepend=-1))
-        ranks = np.arange(1, len(order) + 1) - np.repeat(firsts, np.diff(firsts, append=len(order)))
+        order, ranks = ranked(rows, -scores, columns)
         kept = order[ranks <= count]
         return cls(rows[kept], columns[kept], scores[kept], ranks[ranks <= count])
 
@@ -123,7 +120,7 @@ def affinities(touched: Touches) -> Affinities:
     who bought both count on top, over those who bought it.
 
     Args:
-        touched: Within the limits of `touches.touches`, so that no session is a row of thousands.
+        touched: Within their limits, so that no session is a row of thousands.
     """
     width = len(touched.product_ids)
     sessions = _Units(touched.sessions, touched.products, width)

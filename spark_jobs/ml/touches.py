@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.ml.events import is_type
@@ -43,45 +43,44 @@ class Touches:
     product_ids: Integers
 
     @classmethod
-    def collect(cls, touched: DataFrame) -> Touches:
-        """Collect what `touches` selected: some 40 bytes each.
+    def collect(cls, events: DataFrame) -> Touches:
+        """Collect touches, within the limits above; of equal times the smaller product counts as the later one.
 
         Sessions are told apart by a hash of 64 bits: of ten million, two are taken for one with a chance of one in
         400,000.
+
+        Args:
+            events: `event_timestamp`, `event_type`, `product_id`, `user_id`, `user_session`.
         """
-        table = touched.select(
-            "user_id",
-            F.xxhash64("user_id", "user_session").alias("session"),
-            "product_id",
-            F.unix_micros("touched_at").alias("time"),
-            "bought",
-        ).toArrow()
-        columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        user_ids, users = np.unique(columns["user_id"], return_inverse=True)
-        product_ids, products = np.unique(columns["product_id"], return_inverse=True)
-        sessions = np.unique(columns["session"], return_inverse=True)[1]
-        return cls(users, sessions, products, columns["time"], columns["bought"], user_ids, product_ids)
+        touched = (
+            events.where(F.col("event_type").isin("view", "cart", "purchase"))
+            .groupBy("user_id", F.xxhash64("user_id", "user_session").alias("session"), "product_id")
+            .agg(F.max(F.unix_micros("event_timestamp")).alias("time"), F.bool_or(is_type("purchase")).alias("bought"))
+            .toArrow()
+        )
+        found = {name: touched.column(name).to_numpy() for name in touched.column_names}
+        for keys, count in ((["session"], MOST_PER_SESSION), (["user_id", "session"], MOST_PER_USER)):
+            group, *ties = (found[key] for key in keys)
+            order, ranks = ranked(group, -found["time"], *ties, found["product_id"])
+            found = {name: column[order[ranks <= count]] for name, column in found.items()}
+        user_ids, users = np.unique(found["user_id"], return_inverse=True)
+        product_ids, products = np.unique(found["product_id"], return_inverse=True)
+        sessions = np.unique(found["session"], return_inverse=True)[1]
+        return cls(users, sessions, products, found["time"], found["bought"], user_ids, product_ids)
 
 
-def touches(events: DataFrame) -> DataFrame:
-    """List which products were touched (viewed, put into a cart, bought) in which sessions, within the limits above.
+def ranked(groups: NDArray[Any], *by: NDArray[Any]) -> tuple[Integers, Integers]:
+    """Order entries group by group, in each by `by`, the most important first.
 
     Args:
-        events: `event_timestamp`, `event_type`, `product_id`, `user_id`, `user_session`.
+        groups: The group of each entry.
+        by: Arrays of the same length; smaller ones go first.
 
     Returns:
-        `user_id`, `user_session`, `product_id`, `touched_at` (the last time), `bought`; a row per combination.
+        Positions of the entries in this order, and the rank of each in its group, from 1.
     """
-    touched = (
-        events.where(F.col("event_type").isin("view", "cart", "purchase"))
-        .groupBy("user_id", "user_session", "product_id")
-        .agg(F.max("event_timestamp").alias("touched_at"), F.bool_or(is_type("purchase")).alias("bought"))
-    )
-    return _latest(_latest(touched, ["user_id", "user_session"], MOST_PER_SESSION), ["user_id"], MOST_PER_USER)
-
-
-def _latest(touched: DataFrame, keys: Sequence[str], count: int) -> DataFrame:
-    """Keep the products touched last by each key; of equal times those with the smaller ids."""
-    order: list[Column | str] = [F.col("touched_at").desc(), "user_session", "product_id"]
-    ranked = touched.withColumn("rank", F.row_number().over(Window.partitionBy(*keys).orderBy(*order)))
-    return ranked.where(F.col("rank") <= count).drop("rank")
+    order = np.lexsort((*reversed(by), groups))
+    lines = groups[order]
+    firsts = np.flatnonzero(np.concatenate([np.ones(min(len(lines), 1), bool), lines[1:] != lines[:-1]]))
+    ranks = np.arange(1, len(order) + 1) - np.repeat(firsts, np.diff(firsts, append=len(order)))
+    return order, ranks

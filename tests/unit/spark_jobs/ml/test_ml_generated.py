@@ -18,7 +18,7 @@ from spark_jobs.ml.features import user_features, with_value_score
 from spark_jobs.ml.recommendations import hit_rates
 from spark_jobs.ml.segment_names import name_segments
 from spark_jobs.ml.segments import cluster, segment_documents, segment_inputs
-from spark_jobs.ml.touches import Touches, touches
+from spark_jobs.ml.touches import Touches
 
 SHOP = Settings(users=2_500, days=37, events=50_000, seed=42)
 START = datetime.combine(SHOP.start, datetime.min.time(), UTC)
@@ -68,8 +68,8 @@ def test_churn_is_predicted_better_than_by_recency(events: DataFrame) -> None:
 
 def test_recommendations_are_better_than_what_is_popular(events: DataFrame) -> None:
     cutoff = END - timedelta(days=1)
-    before = touches(between(events, cutoff - timedelta(days=30), cutoff))
-    after = touches(between(events, cutoff, END))
+    before = between(events, cutoff - timedelta(days=30), cutoff)
+    after = between(events, cutoff, END)
     rates = hit_rates(Touches.collect(before), Touches.collect(after))
     print(rates)
     assert (rates["users_evaluated"] or 0) > 50

@@ -18,14 +18,10 @@ from spark_jobs.ml.recommendations import (
     table,
     user_recommendations,
 )
-from spark_jobs.ml.touches import MOST_PER_SESSION, MOST_PER_USER, Integers, Touches, touches
+from spark_jobs.ml.touches import MOST_PER_SESSION, MOST_PER_USER, Integers, Touches
 
 MakeEvent = Callable[..., dict[str, Any]]
 MakeFrame = Callable[..., DataFrame]
-
-
-def collect(events: DataFrame) -> Touches:
-    return Touches.collect(touches(events))
 
 
 def ranked(found: Ranking, ids: Integers, touched: Touches) -> dict[int, list[tuple[int, float]]]:
@@ -124,13 +120,13 @@ def test_recommendations_equal_a_plain_recomputation(event: MakeEvent, frame: Ma
     events = small_shop(event)
     assert len(expected(events)[1]) < 50, "all products are popular enough to be offered"
     for order in (events, events[::-1]):
-        touched = collect(frame(order))
+        touched = Touches.collect(frame(order))
         assert_equal(similar(touched), expected_similar(events))
         assert_equal(for_users(touched), expected_for_users(events))
 
 
 def test_matrices_are_made_block_by_block(event: MakeEvent, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    touched = collect(frame(small_shop(event)))
+    touched = Touches.collect(frame(small_shop(event)))
     whole = similar(touched), for_users(touched)
     monkeypatch.setattr("spark_jobs.ml.affinity._BLOCK", 500)
     assert (similar(touched), for_users(touched)) == whole
@@ -139,21 +135,22 @@ def test_matrices_are_made_block_by_block(event: MakeEvent, frame: MakeFrame, mo
 
 
 def test_removing_from_the_cart_is_no_interest(event: MakeEvent, frame: MakeFrame) -> None:
-    assert touches(frame([event(1, "remove_from_cart")])).count() == 0
+    assert len(Touches.collect(frame([event(1, "remove_from_cart")])).users) == 0
 
 
 def test_a_bot_contributes_no_more_than_a_busy_customer(event: MakeEvent, frame: MakeFrame) -> None:
     in_one_session = [event(1 + n / 10_000, user_id=1, product_id=n) for n in range(3_000)]
     in_many = [event(n / 100, user_id=2, user_session=f"s{n // 2}", product_id=n) for n in range(1, 2_000)]
-    touched = touches(frame([*in_one_session, *in_many])).cache()
-    kept = {user: sorted(row["product_id"] for row in touched.where(f"user_id = {user}").collect()) for user in (1, 2)}
+    touched = Touches.collect(frame([*in_one_session, *in_many]))
+    assert list(touched.user_ids) == [1, 2]
+    kept = {user + 1: sorted(touched.product_ids[touched.products[touched.users == user]]) for user in (0, 1)}
     # The latest ones.
     assert kept[1] == list(range(MOST_PER_SESSION))
     assert kept[2] == list(range(1, MOST_PER_USER + 1))
 
 
 def test_equal_scores_are_ranked_by_id(event: MakeEvent, frame: MakeFrame) -> None:
-    found = similar(collect(frame(event(1, product_id=n) for n in range(15, 0, -1))))
+    found = similar(Touches.collect(frame(event(1, product_id=n) for n in range(15, 0, -1))))
     assert [other for other, _ in found[15]] == list(range(1, 15))
     assert [other for other, _ in found[1]] == list(range(2, 16))
 
@@ -164,7 +161,7 @@ def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event
         for user, products in {1: (1, 2, 3), 2: (1, 2), 3: (1, 3, 4), 4: (9,)}.items()
         for product in products
     ]
-    found = for_users(collect(frame(together)))
+    found = for_users(Touches.collect(frame(together)))
     assert {user: [other for other, _ in others] for user, others in found.items()} == {
         1: [4, 9],
         2: [3, 4, 9],
@@ -177,7 +174,7 @@ def test_users_get_what_goes_with_their_latest_products_and_is_new_to_them(event
 def test_popular_products_are_those_of_most_users(event: MakeEvent, frame: MakeFrame) -> None:
     events = [event(1, user_id=user, product_id=product) for product in (5, 6, 7) for user in range(product % 3 + 1)]
     events += [event(1, user_id=0, user_session=f"s{n}", product_id=6) for n in range(9)]
-    touched = collect(frame(events))
+    touched = Touches.collect(frame(events))
     found = table(popular_products(touched), touched.product_ids).to_pylist()
     assert [(row["rank"], row["other_id"], row["score"]) for row in found] == [(1, 5, 3), (2, 7, 2), (3, 6, 1)]
 
@@ -194,24 +191,24 @@ def test_hit_rates_are_of_users_who_found_something_new(event: MakeEvent, frame:
         after.append(event(0.5, user_id=user, product_id=taste + (user // 4 + 3) % 6))
         after.append(event(0.5, user_id=user, product_id=1))
     after += [event(0.5, user_id=99, product_id=100), event(0.5, user_id=0, product_id=999)]
-    rates = hit_rates(collect(frame(before)), collect(frame(after)))
+    rates = hit_rates(Touches.collect(frame(before)), Touches.collect(frame(after)))
     assert rates["users_evaluated"] == 24
     assert rates["hit_rate_at_10"] == 1.0
     assert 0 < (rates["popularity_hit_rate_at_10"] or 0) < 1
 
 
 def test_without_a_user_to_judge_by_there_is_no_rate(event: MakeEvent, frame: MakeFrame) -> None:
-    known, seen_again = collect(frame([event(3)])), collect(frame([event(0.5)]))
+    known, seen_again = Touches.collect(frame([event(3)])), Touches.collect(frame([event(0.5)]))
     nothing = {"users_evaluated": 0, "hit_rate_at_10": None, "popularity_hit_rate_at_10": None}
     assert hit_rates(known, seen_again) == nothing
-    assert hit_rates(known, collect(frame([event(0.5, user_id=8)]))) == nothing
-    assert hit_rates(known, collect(frame([]))) == hit_rates(collect(frame([])), known) == nothing
+    assert hit_rates(known, Touches.collect(frame([event(0.5, user_id=8)]))) == nothing
+    assert hit_rates(known, Touches.collect(frame([]))) == hit_rates(Touches.collect(frame([])), known) == nothing
 
 
 def test_documents_hold_ranked_products(
     event: MakeEvent, frame: MakeFrame, as_of: datetime, spark: SparkSession
 ) -> None:
-    touched = collect(frame([event(1, product_id=product) for product in (3, 1, 2)]))
+    touched = Touches.collect(frame([event(1, product_id=product) for product in (3, 1, 2)]))
     by_product = table(affinities(touched).similar, touched.product_ids, "product_id", touched.product_ids)
     documents = recommendation_documents(spark.createDataFrame(by_product), "product", "product_id", as_of).collect()
     (first,) = [row.asDict(recursive=True) for row in documents if row["product_id"] == 1]
@@ -236,7 +233,7 @@ def test_documents_hold_ranked_products(
 def test_one_product_alone_has_no_documents(
     event: MakeEvent, frame: MakeFrame, as_of: datetime, spark: SparkSession
 ) -> None:
-    touched, nothing = collect(frame([event(1)])), collect(frame([]))
+    touched, nothing = Touches.collect(frame([event(1)])), Touches.collect(frame([]))
     for ranks, kind, key, ids in (
         (affinities(touched).similar, "product", "product_id", touched.product_ids),
         (user_recommendations(touched, affinities(touched)), "user", "user_id", touched.user_ids),

@@ -86,6 +86,10 @@ class Affinities:
 class _Units:
     """What products can share: sessions, or buyers.
 
+    Attributes:
+        count: Highest number of a unit, plus one: how many there are, if they are numbered without gaps.
+        times: For each product, how many units have it.
+
     Args:
         units: Number of the unit of each entry.
         products: Its product.
@@ -95,6 +99,7 @@ class _Units:
     def __init__(self, units: Integers, products: Integers, width: int) -> None:
         self._by_unit = incidence(units, products, width)
         self._by_product = self._by_unit.T.tocsr()
+        self.count = int(self._by_unit.shape[0])
         self.times: Integers = np.diff(self._by_product.indptr).astype(np.int64)
 
     def pairs(self) -> Integers:
@@ -125,7 +130,7 @@ def affinities(touched: Touches) -> Affinities:
     width = len(touched.product_ids)
     sessions = _Units(touched.sessions, touched.products, width)
     buyers = _Units(touched.users[touched.bought], touched.products[touched.bought], width)
-    share = sessions.times / max(len(np.unique(touched.sessions)), 1)
+    share = sessions.times / max(sessions.count, 1)
     pull = _parts(PRIOR_SESSIONS / (sessions.times + PRIOR_SESSIONS))
     similar, strengths = [], []
     for rows in blocks(sessions.pairs() + buyers.pairs()):
@@ -142,8 +147,8 @@ def affinities(touched: Touches) -> Affinities:
 def incidence(rows: Integers, columns: Integers, width: int) -> csr_array:
     """Return the matrix that is 1 at these places, however often they are named, and 0 elsewhere."""
     height = int(rows.max()) + 1 if len(rows) else 0
+    # Places that are named more than once are added up on the way.
     matrix = csr_array((np.ones(len(rows), np.int64), (rows, columns)), (height, width))
-    matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix
 

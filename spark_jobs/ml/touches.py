@@ -26,7 +26,7 @@ class Touches:
 
     Attributes:
         users: Position in `user_ids`.
-        sessions: Number of the session, from 0.
+        sessions: Number of the session, from 0, without gaps.
         products: Position in `product_ids`.
         times: When last, in microseconds since 1970.
         bought: Whether it was bought.

@@ -24,9 +24,8 @@ def job(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     since = datetime.now(UTC) - retention.GRACE
     models = ModelStore.open(config)
     saved = list(models.moments())
-    moments = {parse_compact(path.name) for path in retention.work_folders(folder)} | {moment for moment, _ in saved}
-    for name in retention.COLLECTIONS:
-        moments.update(retention.stored_moments(db, name))
+    moments = retention.recorded_moments(db) | {moment for moment, _ in saved}
+    moments |= {parse_compact(path.name) for path in retention.work_folders(folder)}
     promoted = registry.latest(db)
     keep = retention.written_since(db, folder, since) | ({promoted["as_of"]} if promoted else set())
     dropped = retention.to_drop(moments, config.snapshot_days, keep)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pymongo.database import Database
 
 from spark_jobs.ml import registry
-from spark_jobs.ml.as_of import compact, documents_of, iso, parse_as_of, parse_compact
+from spark_jobs.ml.as_of import compact, documents_of, iso, parse_compact
 from spark_jobs.mongo import Document
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,15 @@ def to_drop(moments: Collection[datetime], days: int, keep: Collection[datetime]
     return sorted(moment for moment in moments if moment < oldest and moment not in kept)
 
 
-def stored_moments(db: Database[Document], collection: str) -> Iterator[datetime]:
-    """Yield every moment that a collection has documents of: a look at the index of `_id` for each, and no scan."""
-    after = ""
-    while found := db[collection].find_one({"_id": {"$gte": after}}, {"_id": 1}, sort=[("_id", 1)]):
-        moment = found["_id"].partition("|")[0]
-        yield parse_as_of(moment)
-        after = documents_of(moment)["$lt"]
+def recorded_moments(db: Database[Document]) -> set[datetime]:
+    """Return every moment that has a record and was not dropped.
+
+    Asking the collections themselves would be a look at an index for each moment, but a server may have none that
+    serves a range of `_id`s: the embedded one would read each collection as often as it has moments. A run that died
+    before it wrote its record has left its work folder.
+    """
+    records = db[registry.COLLECTION].find({"kind": "run", "dropped_at": {"$exists": False}}, {"as_of": 1})
+    return {record["as_of"] for record in records}
 
 
 def work_folders(data_dir: Path) -> list[Path]:

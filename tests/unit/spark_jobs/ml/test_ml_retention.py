@@ -47,14 +47,14 @@ def test_nothing_to_drop() -> None:
 class FakeCollection(dict[str, dict[str, Any]]):
     """The operations that retention needs, with the semantics of `_id` ranges."""
 
-    def find_one(self, query: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any] | None:
-        if isinstance(query["_id"], str):
-            return self.get(query["_id"])
-        key = min((key for key in self if key >= query["_id"]["$gte"]), default=None)
-        return {"_id": key} if key else None
+    def find_one(self, query: dict[str, Any]) -> dict[str, Any] | None:
+        return self.get(query["_id"])
 
     def find(self, query: dict[str, Any], _fields: dict[str, int]) -> list[dict[str, Any]]:
-        return [one for one in self.values() if one["finished_at"] >= query["finished_at"]["$gte"]]
+        records = [one for one in self.values() if one["kind"] == query["kind"]]
+        if "dropped_at" in query:
+            return [one for one in records if "dropped_at" not in one]
+        return [one for one in records if one["finished_at"] >= query["finished_at"]["$gte"]]
 
     def _range(self, query: dict[str, Any]) -> list[str]:
         return [key for key in self if query["_id"]["$gte"] <= key < query["_id"]["$lt"]]
@@ -83,8 +83,8 @@ def db(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeCollection]:
             for user in ("1", "zz"):
                 found["customer_segments"][f"{iso(one)}|{user}"] = {}
             written = now if moment == FRESH else long_ago
-            found["model_runs"][f"{iso(one)}|segments"] = {"as_of": one, "finished_at": written}
-    found["model_runs"]["latest"] = {"as_of": PROMOTED, "finished_at": long_ago}
+            found["model_runs"][f"{iso(one)}|segments"] = {"kind": "run", "as_of": one, "finished_at": written}
+    found["model_runs"]["latest"] = {"kind": "latest", "as_of": PROMOTED}
     monkeypatch.setattr(job_module, "database", lambda _config: found)
     return found
 
@@ -117,6 +117,15 @@ def test_the_job_drops_documents_and_files_of_old_moments_only(db: dict[str, Fak
     assert (tmp_path / "work" / "other").is_dir()
     again = job_module.job(SimpleNamespace(), config)  # type: ignore[arg-type]
     assert again == {"kept": 7, "dropped": 0, "documents": 0, "event_copies": 0}
+
+
+def test_a_moment_that_was_trained_again_is_dropped_again(db: dict[str, FakeCollection], tmp_path: Path) -> None:
+    config: Any = SimpleNamespace(data_dir=tmp_path, snapshot_days=30, models_uri="")
+    record, documents = db["model_runs"][f"{iso(OLD)}|segments"].copy(), db["customer_segments"].copy()
+    job_module.job(SimpleNamespace(), config)  # type: ignore[arg-type]
+    db["model_runs"][f"{iso(OLD)}|segments"] = record
+    db["customer_segments"].update(documents)
+    assert job_module.job(SimpleNamespace(), config)["documents"] == 2  # type: ignore[arg-type]
 
 
 def test_a_run_at_work_is_left_alone(db: dict[str, FakeCollection], tmp_path: Path) -> None:

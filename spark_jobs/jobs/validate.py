@@ -21,13 +21,14 @@ import pandas as pd
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from spark_jobs.ahead import ahead
 from spark_jobs.config import Config
 from spark_jobs.entry import run
 from spark_jobs.errors import JobError
 from spark_jobs.mongo import Document, database
 from spark_jobs.quality.engine import Engine
 from spark_jobs.quality.outcome import Outcome, run_status
-from spark_jobs.quality.reading import RESULTS, Options, Source, ahead, first_line, generation, read
+from spark_jobs.quality.reading import RESULTS, Options, Source, first_line, generation, read
 from spark_jobs.quality.references import Lookup
 from spark_jobs.quality.report import OVERVIEW, prune, publish_docs, report_folder, write_overview
 from spark_jobs.quality.run import (

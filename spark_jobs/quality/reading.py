@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +27,6 @@ RESULTS = "data_quality_results"
 
 # A week of hourly checks: what figures are compared with.
 _HISTORY = 168
-# Batches read ahead; each is some tens of megabytes.
-_AHEAD = 1
-# How often a reader looks whether anybody still waits for what it reads.
-_POLL_SECONDS = 0.2
 
 Item = TypeVar("Item")
 
@@ -134,47 +128,6 @@ def earlier_results(db: Database[Document], name: str, run_id: str) -> tuple[Doc
     wanted = {"window": 1, "critical": 1, "profile": 1}
     found = list(db[RESULTS].find(query, wanted).sort("started_at", -1).limit(_HISTORY))
     return (found[0] if found else None), [one["profile"] for one in found if one.get("profile")]
-
-
-def ahead(items: Iterable[Item], size: int = _AHEAD) -> Iterator[Item]:
-    """Yield the items in their order, while a second thread makes the next ones.
-
-    Args:
-        items: Made by the thread; an exception is raised here.
-        size: How many are made in advance.
-    """
-    made: queue.Queue[tuple[bool, Any]] = queue.Queue(size)
-    left = threading.Event()
-
-    def put(entry: tuple[bool, Any]) -> None:
-        while not left.is_set():
-            try:
-                made.put(entry, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            for item in items:
-                put((True, item))
-                if left.is_set():
-                    return
-            put((False, None))
-        except BaseException as error:
-            put((False, error))
-
-    threading.Thread(target=work, name="reader", daemon=True).start()
-    try:
-        while True:
-            more, item = made.get()
-            if not more:
-                if item is not None:
-                    raise item
-                return
-            yield item
-    finally:
-        left.set()
 
 
 def attempt(name: str, step: Callable[[], Item]) -> tuple[str | None, Item | None]:

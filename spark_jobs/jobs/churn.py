@@ -18,6 +18,12 @@ def compute(run: TrainingRun) -> Outcome:
             f"{run.history / timedelta(days=1):.1f} days of events before {iso(run.as_of)}, churn needs at least "
             f"{churn_data.LEAST_HISTORY.days} (the first known event happened at {iso(run.snapshot.first_event)})"
         )
+    silence = run.as_of - run.snapshot.last_event
+    if silence > churn_data.LONGEST_SILENCE:
+        raise JobSkipped(
+            f"the latest known event happened {silence / timedelta(days=1):.1f} days before {iso(run.as_of)}: who came "
+            "back in the last week is not known (has the stream fallen behind?)"
+        )
     first_event = run.snapshot.first_event
     data = churn_data.labelled(run.events, run.as_of, first_event).cache()
     model = churn.train(data)

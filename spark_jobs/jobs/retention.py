@@ -37,6 +37,8 @@ def job(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
         documents += deleted
         log.info("dropped %s: %s documents", iso(moment), f"{deleted:,}")
     copies = retention.drop_event_copies(folder, since)
+    if leftovers := retention.drop_leftovers(folder, since):
+        log.info("%d half-written folders of killed jobs deleted", leftovers)
     kept = len(moments) - len(dropped)
     log.info("%d moments kept, %d dropped; %d copies of events deleted", kept, len(dropped), copies)
     return {"kept": kept, "dropped": len(dropped), "documents": documents, "event_copies": copies}

@@ -13,6 +13,8 @@ from spark_jobs.ml.features import WINDOW_DAYS, user_features
 
 HORIZON = timedelta(days=7)
 LEAST_HISTORY = timedelta(days=14)
+# Users seem to have churned when it is the events that are missing. A small shop may well have a day without any.
+LONGEST_SILENCE = timedelta(days=2)
 FEWEST_USERS = 60
 FEWEST_PER_CLASS = 5
 

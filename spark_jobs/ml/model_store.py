@@ -19,6 +19,8 @@ from spark_jobs.ml.as_of import compact, parse_compact
 
 # How a record names a pipeline, wherever the store is: records of a pod and of a laptop are alike.
 PREFIX = "models"
+# What the names of folders begin with that a pipeline passes through.
+SCRATCH = ".model-"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class ModelStore:
             Its path in `model_runs`: `models/<model>/<moment>`.
 
         Raises:
-            JobError: The store refused; the message says why.
+            OSError: The store refused; the message says where and why.
         """
         path = f"{model}/{compact(as_of)}"
         target = f"{self.root}/{path}"
@@ -73,7 +75,7 @@ class ModelStore:
             try:
                 self._replace(target, f"{folder}/pipeline")
             except OSError as error:
-                raise JobError(f"cannot write a model to {self.uri}/{path}: {error}") from error
+                raise OSError(f"cannot write a model to {self.uri}/{path}: {error}") from error
         return f"{PREFIX}/{path}"
 
     def load(self, path: str) -> PipelineModel | None:
@@ -105,7 +107,7 @@ class ModelStore:
         return [one for one in sorted(found, key=lambda one: one.path) if one.type == fs.FileType.Directory]
 
     def _scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(dir=self.scratch, prefix=".model-")
+        return tempfile.TemporaryDirectory(dir=self.scratch, prefix=SCRATCH)
 
     def _replace(self, target: str, source: str) -> None:
         # In a folder, the old pipeline stays until the new one is whole. Object stores cannot rename folders.

@@ -17,6 +17,7 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame
 
 from spark_jobs.ml.as_of import documents_of, iso
+from spark_jobs.ml.snapshot import PARTIAL
 from spark_jobs.mongo import BULK_SIZE, Document, upsert
 
 # What pages and analysts look for within a moment. Users and products are found by `_id`.
@@ -49,7 +50,7 @@ def write_parquet(frame: DataFrame, path: Path, order: str = "_id") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Spark's default, INT96, comes back from Parquet without a time zone.
     frame.sparkSession.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL) as folder:
         frame.repartition(1).sortWithinPartitions(order).write.parquet(f"{folder}/out")
         (part,) = Path(folder).glob("out/part-*.parquet")
         part.replace(path)
@@ -106,3 +107,8 @@ def publish(db: Database[Document], collection: str, as_of: datetime, paths: Ite
     for first in range(0, len(stale), BULK_SIZE):
         db[collection].delete_many({"_id": {"$in": stale[first : first + BULK_SIZE]}})
     return Published(len(ids), len(stale), digest.hexdigest())
+
+
+def withdraw(db: Database[Document], collection: str, as_of: datetime) -> int:
+    """Delete what `publish` has written for `as_of`; returns the number of documents."""
+    return db[collection].delete_many({"_id": documents_of(iso(as_of))}).deleted_count

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyspark
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -40,10 +41,11 @@ AUC_TOLERANCE = 0.05
 
 @cache
 def code_version() -> str:
-    """Hash of the sources of this package: another hash means that another result is no surprise."""
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(Path(__file__).parent.glob("**/*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    """Hash of the jobs' sources and Spark's version: another hash means that another result is no surprise."""
+    digest = hashlib.blake2b(pyspark.__version__.encode(), digest_size=8)
+    root = Path(__file__).parents[1]
+    for path in sorted(root.glob("**/*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -59,6 +61,16 @@ def record_run(db: Database[Document], as_of: datetime, model: str, document: di
     }
     db[COLLECTION].create_index([("model", 1), ("as_of", -1)])
     upsert(db, COLLECTION, [fixed | document])
+
+
+def recorded_run(db: Database[Document], as_of: datetime, model: str) -> Document | None:
+    """Return the `model_runs` document of one model as of one moment."""
+    return db[COLLECTION].find_one({"_id": f"{iso(as_of)}|{model}"})
+
+
+def forget_run(db: Database[Document], as_of: datetime, model: str) -> None:
+    """Delete the `model_runs` document of one model as of one moment."""
+    db[COLLECTION].delete_one({"_id": f"{iso(as_of)}|{model}"})
 
 
 @dataclass(frozen=True)
@@ -88,16 +100,18 @@ def judge(
         rival_auc: AUC of the promoted churn model on the held-out users of this run; None where it is not known. What
             the promoted model had on its own held-out users, a while ago, counts then.
     """
-    missing = [model for model in REQUIRED_MODELS if model not in runs]
+    missing = [model for model in REQUIRED_MODELS if model not in runs or "dropped_at" in runs[model]]
     if missing:
         return Verdict(False, f"no {' and no '.join(missing)} run as of {iso(as_of)}")
+    if len({runs[model].get("data_fingerprint") for model in REQUIRED_MODELS}) > 1:
+        return Verdict(False, f"{' and '.join(REQUIRED_MODELS)} have seen different events: train {iso(as_of)} again")
     auc = runs["churn"]["metrics"]["auc"]
     if latest is None:
         return Verdict(True, f"first promoted run, churn AUC {auc:.3f}")
     if as_of < latest["as_of"]:
         return Verdict(False, f"older than the promoted run of {iso(latest['as_of'])}")
     if as_of == latest["as_of"]:
-        return Verdict(True, f"promoted before, churn AUC {auc:.3f}")
+        return Verdict(True, f"trained again: churn AUC {auc:.3f}, was {latest['churn_auc']:.3f} when last promoted")
     if rival_auc is None:
         rival, where = latest["churn_auc"], ""
     else:
@@ -111,11 +125,6 @@ def judge(
 def latest(db: Database[Document]) -> Document | None:
     """Return the pointer to the moment that pages read, by its `_id`."""
     return db[COLLECTION].find_one({"_id": LATEST})
-
-
-def churn_run(db: Database[Document], as_of: datetime) -> Document | None:
-    """Return the record of the churn model as of one moment."""
-    return db[COLLECTION].find_one({"_id": f"{iso(as_of)}|churn"})
 
 
 def promote(db: Database[Document], as_of: datetime, rival_auc: float | None = None, by: str | None = None) -> Verdict:

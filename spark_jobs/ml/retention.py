@@ -12,6 +12,8 @@ from pymongo.database import Database
 
 from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import compact, documents_of, iso, parse_compact
+from spark_jobs.ml.model_store import SCRATCH
+from spark_jobs.ml.snapshot import PARTIAL
 from spark_jobs.mongo import Document
 
 log = logging.getLogger(__name__)
@@ -73,9 +75,8 @@ def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
     Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for.
     """
     deleted = sum(db[name].delete_many({"_id": documents_of(iso(moment))}).deleted_count for name in COLLECTIONS)
-    folder = data_dir / "work" / compact(moment)
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    # Another run's retention may be at the same.
+    shutil.rmtree(data_dir / "work" / compact(moment), ignore_errors=True)
     db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
     return deleted
 
@@ -87,9 +88,22 @@ def drop_event_copies(data_dir: Path, since: datetime) -> int:
     """
     old = [path for path in data_dir.glob("work/*T*Z/events.parquet") if _changed(path) < since]
     for path in old:
-        path.unlink()
+        path.unlink(missing_ok=True)
+    return len(old)
+
+
+def drop_leftovers(data_dir: Path, since: datetime) -> int:
+    """Delete what killed jobs have left half-written a while ago; returns the number of folders."""
+    patterns = (f"work/{PARTIAL}*", f"work/*T*Z/{PARTIAL}*", f"{SCRATCH}*")
+    old = [path for pattern in patterns for path in data_dir.glob(pattern) if _changed(path) < since]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
     return len(old)
 
 
 def _changed(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        # Somebody else has just deleted it, so there is nothing left to do.
+        return datetime.now(UTC)

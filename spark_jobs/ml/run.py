@@ -24,7 +24,7 @@ from spark_jobs.ml.as_of import compact, iso, parse_as_of
 from spark_jobs.ml.events import between, read_events
 from spark_jobs.ml.features import WINDOW_DAYS
 from spark_jobs.ml.model_store import ModelStore
-from spark_jobs.ml.publish import publish, rounded, write_parquet
+from spark_jobs.ml.publish import publish, rounded, withdraw, write_parquet
 from spark_jobs.ml.snapshot import Snapshot
 from spark_jobs.mongo import Document, database
 from spark_jobs.session import spark_session
@@ -184,6 +184,12 @@ def training_job(model: str, collection: str, description: str | None, compute: 
         run = TrainingRun(model, as_of, config)
         try:
             return _execute(run, db, collection, compute)
+        except JobSkipped:
+            # What an earlier run of the moment has written came of other events: it belongs to no run any more.
+            if registry.recorded_run(db, as_of, model):
+                log.info("%s documents of an earlier run are withdrawn", f"{withdraw(db, collection, as_of):,}")
+                registry.forget_run(db, as_of, model)
+            raise
         finally:
             run.close()
 

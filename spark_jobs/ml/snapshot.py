@@ -53,6 +53,8 @@ _SLICE_EVENTS = 20_000
 _NARROWEST, _WIDEST = timedelta(seconds=1), timedelta(hours=3)
 _PROGRESS_SECONDS = 5.0
 _FOOTER_KEY = b"shopstream"
+# What the names of folders begin with whose content is not whole yet.
+PARTIAL = ".partial-"
 
 Find = Callable[[datetime, datetime], list[Document]]
 
@@ -131,8 +133,9 @@ def extract(find: Find, as_of: datetime, path: Path) -> Snapshot:
     Raises:
         JobSkipped: There are no events.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+    # Beside the moment's folder, not in it: where there are no events there is no such moment.
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent.parent, prefix=PARTIAL) as folder:
         partial = Path(folder) / path.name
         figures = _write(ahead(slices(find, as_of - HISTORY, as_of)), partial)
         if not figures["events"]:
@@ -140,6 +143,7 @@ def extract(find: Find, as_of: datetime, path: Path) -> Snapshot:
                 f"no events before {iso(as_of)} in enriched_events (looked back {HISTORY.days} days, "
                 f"to {iso(as_of - HISTORY)})"
             )
+        path.parent.mkdir(exist_ok=True)
         partial.replace(path)
     snapshot = Snapshot.open(path)
     log.info(

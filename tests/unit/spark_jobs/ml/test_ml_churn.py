@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.errors import JobSkipped
+from spark_jobs.jobs.churn import compute
 from spark_jobs.ml.churn import predictions, recency_rule, train
 from spark_jobs.ml.churn_data import INPUTS, churn_inputs, labelled
 from spark_jobs.ml.evaluation import RiskThresholds
@@ -122,6 +123,13 @@ def test_too_few_users_are_skipped_with_figures(event: MakeEvent, frame: MakeFra
     data = labelled(frame(event(8, user_id=user) for user in range(59)), as_of, as_of - timedelta(days=20))
     with pytest.raises(JobSkipped, match="churn needs at least 60 users in the 30 days before the last week, found 59"):
         train(data)
+
+
+def test_a_week_whose_events_are_missing_is_skipped(as_of: datetime) -> None:
+    first, last = as_of - timedelta(days=37), as_of - timedelta(days=2, minutes=1)
+    run: Any = SimpleNamespace(as_of=as_of, history=as_of - first, snapshot=SimpleNamespace(last_event=last))
+    with pytest.raises(JobSkipped, match=r"the latest known event happened 2\.0 days before 2019-11-01T00:00:00Z"):
+        compute(run)
 
 
 def test_no_users_at_all_are_skipped(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:

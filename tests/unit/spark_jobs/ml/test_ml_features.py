@@ -1,11 +1,14 @@
 import math
-from collections.abc import Callable
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_jobs.ml.events import EVENT_TYPES
 from spark_jobs.ml.features import feature_documents, user_features, with_value_score
 
 MakeEvent = Callable[..., dict[str, Any]]
@@ -65,6 +68,86 @@ def test_one_user_by_hand(event: MakeEvent, frame: MakeFrame, as_of: datetime) -
             "evening_share": 0.0,
         }
     )
+
+
+def recomputed(events: list[dict[str, Any]], cutoff: datetime) -> dict[int, dict[str, Any]]:
+    """The contract of `user_features` once more, in plain Python, over events that all have a price."""
+    by_user: dict[int, list[dict[str, Any]]] = {}
+    for one in events:
+        if cutoff - timedelta(days=30) <= one["event_timestamp"] < cutoff:
+            by_user.setdefault(one["user_id"], []).append(one)
+    return {user: described(own, cutoff) | {"user_id": user} for user, own in by_user.items()}
+
+
+def described(events: list[dict[str, Any]], cutoff: datetime) -> dict[str, Any]:
+    def share(holds: Iterable[bool]) -> float:
+        return sum(holds) / len(events)
+
+    def different(field: str) -> int:
+        return len({one[field] for one in events})
+
+    def rate(top: int, bottom: int) -> float | None:
+        return top / bottom if bottom else None
+
+    kinds = Counter(one["event_type"] for one in events)
+    moments = sorted(one["event_timestamp"] for one in events)
+    paid = [one["price"] for one in events if one["event_type"] == "purchase"]
+    hours = {"night": 0, "morning": 6, "afternoon": 12, "evening": 18}
+    bands = {"budget": (0, 20), "mid_range": (20, 100), "premium": (100, 500), "luxury": (500, math.inf)}
+    day = timedelta(days=1)
+    return {
+        "total_events": len(events),
+        **{f"{kind}_count": kinds[kind] for kind in EVENT_TYPES},
+        "session_count": different("user_session"),
+        "unique_products": different("product_id"),
+        "unique_categories": different("category_name"),
+        "unique_brands": different("brand"),
+        "active_days": len({moment.date() for moment in moments}),
+        "events_last_7_days": sum(moment >= cutoff - 7 * day for moment in moments),
+        "total_spend": sum(paid),
+        "avg_purchase_value": sum(paid) / len(paid) if paid else None,
+        "max_purchase_value": max(paid, default=None),
+        **{
+            f"{name}_affinity": share(low <= one["price"] < high for one in events)
+            for name, (low, high) in bands.items()
+        },
+        "first_event": moments[0],
+        "last_event": moments[-1],
+        "recency_days": (cutoff - moments[-1]) / day,
+        "tenure_days": (cutoff - moments[0]) / day,
+        "events_per_session": len(events) / different("user_session"),
+        "view_to_cart_rate": rate(kinds["cart"], kinds["view"]),
+        "cart_to_purchase_rate": rate(kinds["purchase"], kinds["cart"]),
+        "conversion_rate": kinds["purchase"] / len(events),
+        "weekend_share": share(moment.weekday() >= 5 for moment in moments),
+        **{
+            f"{part}_share": share(start <= moment.hour < start + 6 for moment in moments)
+            for part, start in hours.items()
+        },
+    }
+
+
+def test_a_plain_recomputation_finds_the_same(event: MakeEvent, frame: MakeFrame, as_of: datetime) -> None:
+    draw = random.Random(7)
+    events = [
+        event(
+            draw.uniform(-1, 33),
+            draw.choice(EVENT_TYPES),
+            price=draw.randrange(0, 80_000) / 100,
+            user_id=draw.randrange(40),
+            user_session=f"s{draw.randrange(300)}",
+            product_id=draw.randrange(25),
+            category_name=draw.choice(["electronics", "apparel", "auto"]),
+            brand=draw.choice(["acme", "other", "third"]),
+        )
+        for _ in range(2_000)
+    ]
+    expected, found = recomputed(events, as_of), features_of(frame(events), as_of)
+    assert sorted(found) == sorted(expected)
+    for user, features in found.items():
+        for name in ("first_event", "last_event"):
+            assert features.pop(name).timestamp() == pytest.approx(expected[user].pop(name).timestamp(), abs=1e-5)
+        assert features == pytest.approx(expected[user]), user
 
 
 def test_the_window_ends_before_the_cutoff_and_starts_30_days_earlier(

@@ -71,5 +71,5 @@ def test_a_uri_that_cannot_be_used(tmp_path: Path, uri: str) -> None:
 def test_a_store_that_refuses(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = ModelStore.open(config(tmp_path, f"file://{tmp_path}/file"))
-    with pytest.raises(JobError, match=r"cannot write a model to file://.*/segments/"):
+    with pytest.raises(OSError, match=r"cannot write a model to file://.*/segments/"):
         store.save(fitted(spark, 1.0), "segments", MOMENT)

@@ -59,8 +59,25 @@ def test_a_backfill_never_moves_latest_backwards() -> None:
     assert verdict == Verdict(False, "older than the promoted run of 2019-11-01T06:00:00Z")
 
 
-def test_promoting_twice_changes_nothing() -> None:
-    assert judge(OLD, runs(0.7), latest(OLD)).promoted
+def test_what_is_read_already_stays_and_says_what_has_become_of_it() -> None:
+    verdict = judge(OLD, runs(0.7), latest(OLD))
+    assert verdict == Verdict(True, "trained again: churn AUC 0.700, was 0.800 when last promoted")
+
+
+def test_models_of_different_events_are_not_promoted() -> None:
+    """Two runs of one moment at a time, or one in which churn was skipped after an earlier one."""
+    mixed = runs()
+    for model, fingerprint in (("segments", "one"), ("churn", "another")):
+        mixed[model]["data_fingerprint"] = fingerprint
+    assert judge(OLD, mixed, None) == Verdict(
+        False, "segments and churn have seen different events: train 2019-11-01T00:00:00Z again"
+    )
+
+
+def test_a_dropped_moment_is_not_promoted() -> None:
+    dropped = runs()
+    dropped["segments"]["dropped_at"] = NEW
+    assert judge(OLD, dropped, None) == Verdict(False, "no segments run as of 2019-11-01T00:00:00Z")
 
 
 class FakeRuns(dict[str, dict[str, Any]]):

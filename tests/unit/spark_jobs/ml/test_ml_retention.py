@@ -128,6 +128,16 @@ def test_a_moment_that_was_trained_again_is_dropped_again(db: dict[str, FakeColl
     assert job_module.job(SimpleNamespace(), config)["documents"] == 2  # type: ignore[arg-type]
 
 
+def test_what_killed_jobs_left_goes_after_a_while(tmp_path: Path) -> None:
+    for name in ("work/.partial-a", "work/20191101T000000Z/.partial-b", ".model-c", ".model-fresh", "work/other"):
+        (tmp_path / name / "x").mkdir(parents=True)
+        age = 0 if name == ".model-fresh" else 3 * 86_400
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    assert retention.drop_leftovers(tmp_path, datetime.now(UTC) - retention.GRACE) == 3
+    left = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.glob("**/x"))]
+    assert left == [".model-fresh/x", "work/other/x"]
+
+
 def test_a_run_at_work_is_left_alone(db: dict[str, FakeCollection], tmp_path: Path) -> None:
     make_folder(tmp_path, OLD, timedelta(hours=1))
     config: Any = SimpleNamespace(data_dir=tmp_path, snapshot_days=30, models_uri="")

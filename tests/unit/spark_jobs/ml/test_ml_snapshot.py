@@ -1,14 +1,16 @@
 import random
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs.errors import JobError, JobSkipped
+from spark_jobs.jobs import extract_events
 from spark_jobs.ml.snapshot import HISTORY, Snapshot, extract, slices
 
 Event = dict[str, Any]
@@ -50,12 +52,24 @@ def test_any_changed_field_changes_the_fingerprint(
 def test_without_events_it_is_skipped_and_an_earlier_snapshot_stays(
     event: MakeEvent, as_of: datetime, tmp_path: Path
 ) -> None:
-    path = tmp_path / "events.parquet"
+    path = tmp_path / "moment" / "events.parquet"
     earlier = extract(finder([event(1)]), as_of, path)
     with pytest.raises(JobSkipped, match=r"no events before 2019-11-01T00:00:00Z in enriched_events"):
         extract(finder([event(38), event(-1)]), as_of, path)
     assert Snapshot.open(path) == earlier
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.rglob("*")) == [path.parent, path]
+
+
+def test_a_moment_without_events_leaves_no_folder_that_retention_would_count(as_of: datetime, tmp_path: Path) -> None:
+    with pytest.raises(JobSkipped):
+        extract(finder([]), as_of, tmp_path / "moment" / "events.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_moment_to_come_is_refused(tmp_path: Path) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with pytest.raises(JobError, match="is in the future"):
+        extract_events.job(SimpleNamespace(as_of=later.isoformat()), SimpleNamespace(data_dir=tmp_path))  # type: ignore[arg-type]
 
 
 def test_a_failure_leaves_nothing_half_written(as_of: datetime, tmp_path: Path) -> None:
@@ -63,7 +77,7 @@ def test_a_failure_leaves_nothing_half_written(as_of: datetime, tmp_path: Path) 
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        extract(fail, as_of, tmp_path / "events.parquet")
+        extract(fail, as_of, tmp_path / "moment" / "events.parquet")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import urllib.error
 import urllib.parse
@@ -112,6 +113,7 @@ class AirflowApi:
         run_id: str,
         seconds: float,
         on_change: Callable[[str, str], None] = lambda _task, _state: None,
+        reminder_seconds: float = math.inf,
     ) -> str:
         """Wait until a run has ended.
 
@@ -120,6 +122,7 @@ class AirflowApi:
             run_id: The run.
             seconds: Longest time to wait.
             on_change: Called with task id and new state whenever a task changes.
+            reminder_seconds: Called again for tasks that run, `still running`, when so long nothing has changed.
 
         Returns:
             `success` or `failed`.
@@ -129,12 +132,18 @@ class AirflowApi:
         """
         deadline = time.monotonic() + seconds
         known: dict[str, str | None] = {}
+        told = time.monotonic()
         while True:
             run = self.request("GET", self._run_path(dag_id, run_id))
             states = self.task_states(dag_id, run_id)
             for task, state in states.items():
                 if state and known.get(task) != state:
                     on_change(task, state)
+                    told = time.monotonic()
+            if time.monotonic() - told > reminder_seconds:
+                for task in (task for task, state in states.items() if state == "running"):
+                    on_change(task, "still running")
+                told = time.monotonic()
             known = states
             if run["state"] in FINISHED:
                 return str(run["state"])

@@ -25,6 +25,7 @@ from embedded.up import Up, where_to_click
 DAGS = {"seed_dimensions", "replay_events", "streaming_lifecycle", "data_quality", "train_models"}
 _RUN_SECONDS = 3600.0
 _ASSET_RUN_SECONDS = 30.0
+_REMINDER_SECONDS = 15.0
 
 
 class Demo:
@@ -62,9 +63,11 @@ class Demo:
         self._finish(api, "streaming_lifecycle", stream)
         drained = self._job("await_stream")
         training = self._run_dag(api, "train_models", {"as_of": facts["as_of"]})
-        quality = self._quality_run(api)
+        quality, finding = self._quality_run(api)
         print(summary(self._stack, facts, drained, before, api.task_states("train_models", training), quality))
         print(where_to_click(self._stack))
+        if finding:
+            raise finding
 
     def _driver(self) -> dict[str, Any]:
         """Return what the streaming application last said of itself."""
@@ -94,16 +97,21 @@ class Demo:
 
     def _finish(self, api: AirflowApi, dag_id: str, run_id: str) -> None:
         def say(task: str, state: str) -> None:
-            if state in ("running", "success", "failed", "skipped", "up_for_retry"):
+            if state in ("running", "still running", "success", "failed", "skipped", "up_for_retry"):
                 self._progress.say(f"{dag_id}: {task} {state}")
 
-        if api.wait(dag_id, run_id, _RUN_SECONDS, say) != "success":
+        if api.wait(dag_id, run_id, _RUN_SECONDS, say, _REMINDER_SECONDS) != "success":
             broken = [task for task, state in api.task_states(dag_id, run_id).items() if state == "failed"]
             where = f"{self._stack.settings.airflow_url}/dags/{dag_id}/runs/{run_id}"
             raise StackError(f"{dag_id} failed in {', '.join(broken)} (its log: {where})")
 
-    def _quality_run(self, api: AirflowApi) -> str:
-        """Wait for the data-quality run that the training's asset starts; start one if none comes."""
+    def _quality_run(self, api: AirflowApi) -> tuple[str, StackError | None]:
+        """Wait for the data-quality run that the training's asset starts; start one if none comes.
+
+        Returns:
+            Its run id, and what to say if it has failed: the data of the user may be what is wrong, and the summary
+            tells more of that.
+        """
         known = {run["dag_run_id"] for run in api.runs("data_quality") if run["state"] in ("success", "failed")}
         deadline = time.monotonic() + _ASSET_RUN_SECONDS
         while True:
@@ -115,8 +123,11 @@ class Demo:
                 run_id = api.trigger("data_quality")
                 break
             time.sleep(1)
-        self._finish(api, "data_quality", run_id)
-        return run_id
+        try:
+            self._finish(api, "data_quality", run_id)
+        except StackError as finding:
+            return run_id, finding
+        return run_id, None
 
     def _job(self, name: str, *arguments: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:

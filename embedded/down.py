@@ -27,6 +27,8 @@ def down(settings: Settings, progress: Progress) -> bool:
     supervised = supervisor.is_alive()
     members = processes.marked(settings.marker)
     if not supervised and not members:
+        # After a crash it may name a process of somebody else's by now.
+        (settings.run / "supervisord.pid").unlink(missing_ok=True)
         return False
     drivers = processes.drivers(members)
     if drivers:

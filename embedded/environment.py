@@ -22,6 +22,8 @@ INHERITED = (
     "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
     "AIRFLOW_CONN_", "AIRFLOW_VAR_", "SHOPSTREAM_",
+    # Credentials of the object store that SHOPSTREAM_MODELS_URI may name.
+    "AWS_", "AZURE_", "GOOGLE_",
 )  # fmt: skip
 
 

@@ -36,10 +36,14 @@ class Installer:
     def is_complete(self) -> bool:
         """Whether there is nothing to do."""
         venvs = self.settings.venvs
-        made = all(environment(venvs, name).is_ready() for name in ("stack", "airflow", "spark"))
         tools = not self.dev or all(environment(venvs, name).has_dev_tools() for name in ("airflow", "spark"))
+        return tools and self.lacks_at_most_tools()
+
+    def lacks_at_most_tools(self) -> bool:
+        """Whether nothing of what a running stack uses would be replaced: test tools are only added."""
+        made = all(environment(self.settings.venvs, name).is_ready() for name in ("stack", "airflow", "spark"))
         java_home = self._java_home()
-        if not made or not tools or java_home is None or not jars.is_ready(self.settings.jars):
+        if not made or java_home is None or not jars.is_ready(self.settings.jars):
             return False
         return class_archive.is_ready(self.settings, java_home)
 
@@ -158,11 +162,14 @@ def install(dev: bool, write_jars_lock: bool) -> None:
     if installer.is_complete() and home.is_claimed(settings.home) and not write_jars_lock:
         return
     machine.check_platform()
-    machine.check_disk(settings.home, settings.minimum_disk_mb)
-    machine.check_memory(settings.minimum_memory_mb)
+    only_tools = installer.lacks_at_most_tools() and not write_jars_lock
+    if not only_tools:
+        machine.check_disk(settings.home, settings.minimum_disk_mb)
+        machine.check_memory(settings.minimum_memory_mb)
     home.claim(settings.home)
     with home.exclusive(settings.home, "install"):
-        check_not_running(settings)
+        if not only_tools:
+            check_not_running(settings)
         if write_jars_lock:
             spark = environment(settings.venvs, "spark").path
             log = settings.logs / "install-jars-lock.log"

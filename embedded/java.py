@@ -102,13 +102,16 @@ def remember(record: Path, environ: Mapping[str, str], home: Path) -> None:
 
 
 def remembered(record: Path, environ: Mapping[str, str] | None = None) -> Path | None:
-    """The JAVA_HOME kept in `record` if it still exists and, given `environ`, nothing it depends on has changed."""
+    """The JAVA_HOME kept in `record` if it still exists and, given `environ`, nothing it depends on has changed.
+
+    An environment that names it itself, as `python -m embedded env` prints one, has not changed anything.
+    """
     try:
         content = json.loads(record.read_text())
         home = Path(content["java_home"])
     except (OSError, ValueError, KeyError):
         return None
-    unchanged = environ is None or content.get("seen") == _seen(environ)
+    unchanged = environ is None or environ.get("JAVA_HOME") == str(home) or content.get("seen") == _seen(environ)
     return home if unchanged and os.access(home / "bin/java", os.X_OK) else None
 
 

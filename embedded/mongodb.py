@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pymongo.uri_parser import parse_uri
 
 from embedded.config import Settings
 from embedded.credentials import Credentials
+from embedded.environment import MARKER
 from embedded.errors import StackError
 
 USER_EXISTS = 51003
@@ -57,7 +59,12 @@ def provision(settings: Settings, credentials: Credentials) -> None:
     log = settings.logs / "mongodb-provision.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command(settings, port, False), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command(settings, port, False),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # Marked as part of the stack: `down` finds it, should this process be killed now.
+            env={**os.environ, MARKER: settings.marker},
         )
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Mapping
 
 import psutil
 
-from embedded import machine
-from embedded.config import Settings
+from embedded import airflow, machine
+from embedded.config import REPOSITORY, Settings
 from embedded.errors import StackError
 from embedded.programs import Program
 
@@ -29,6 +30,20 @@ def check_spark(settings: Settings) -> None:
         )
     if not any(settings.spark_jars.glob("*.jar")):
         raise StackError(f"SHOPSTREAM_SPARK_JARS: {settings.spark_jars} is no folder with jars (correct or unset it)")
+
+
+def check_configuration(settings: Settings, variables: Mapping[str, str]) -> None:
+    """Raise StackError when Airflow's tasks or the jobs would refuse a value of their environment."""
+    plugins = {**variables, "PYTHONPATH": str(REPOSITORY / "plugins")}
+    sides = (
+        ([str(airflow.python(settings)), "-m", "shopstream.config"], plugins),
+        ([str(settings.spark_python), "-m", "spark_jobs.config"], dict(variables)),
+    )
+    for command, environ in sides:
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"{command[-1]} ended with status {done.returncode}"]
+            raise StackError(f"{lines[-1].removeprefix('error: ')} (correct or unset it)")
 
 
 def check_ports(programs: Iterable[Program]) -> None:

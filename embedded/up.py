@@ -50,6 +50,7 @@ class Up:
             unhealthy = self._unhealthy()
             if not unhealthy:
                 self.progress.say("everything is up already")
+                seed_if_new(stack, self.progress)
                 return
             self.progress.say(f"not healthy, healing: {', '.join(unhealthy)}")
         elif processes.marked(stack.settings.marker):
@@ -74,6 +75,9 @@ class Up:
         settings = self.stack.settings
         home.require_writable(settings.data_dir, "SHOPSTREAM_DATA_DIR")
         preflight.check_spark(settings)
+        preflight.check_configuration(settings, self.variables)
+        if settings.events and not os.access(settings.events, os.R_OK):
+            raise StackError(f"SHOPSTREAM_EVENTS: {settings.events} cannot be read (correct or unset it)")
         if not alive:
             preflight.check_machine(settings)
         states = self.stack.supervisor.states()

@@ -1,8 +1,13 @@
-"""Configuration of the job side: every environment variable a job reads is read here."""
+"""Configuration of the job side: every environment variable a job reads is read here.
+
+`python -m spark_jobs.config` checks the environment, for use at start-up.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +80,7 @@ class Config:
             topic=env.get("SHOPSTREAM_TOPIC") or "customer_events",
             data_dir=Path(env.get("SHOPSTREAM_DATA_DIR") or home / "state"),
             spark_master=env.get("SHOPSTREAM_SPARK_MASTER") or "local[2]",
-            spark_driver_memory=env.get("SHOPSTREAM_SPARK_DRIVER_MEMORY") or "1g",
+            spark_driver_memory=_memory(env, "SHOPSTREAM_SPARK_DRIVER_MEMORY", "1g"),
             spark_jars=jars if jars.is_dir() else None,
             trigger_seconds=_positive(env, "SHOPSTREAM_TRIGGER_SECONDS", 2),
             max_offsets_per_trigger=_positive(env, "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER", 50_000),
@@ -99,6 +104,13 @@ def _kafka_login(env: Mapping[str, str]) -> KafkaLogin:
     return login
 
 
+def _memory(env: Mapping[str, str], name: str, default: str) -> str:
+    text = env.get(name) or default
+    if not re.fullmatch(r"[1-9]\d*[kmgt]b?", text, re.IGNORECASE):
+        raise JobError(f"{name}={text!r} is no size of memory as Spark writes it (example: {default})")
+    return text
+
+
 def _positive(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, "")
     if not text:
@@ -106,3 +118,17 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise JobError(f"{name}={text!r} is not a positive whole number")
     return int(text)
+
+
+def main() -> int:
+    """Check the environment of this process; returns the exit status."""
+    try:
+        Config.from_env()
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from croniter import croniter
+
 from shopstream.kafka_login import KafkaLogin
 from shopstream.resources import Resources, ResourcesError, read_overrides
 
@@ -189,7 +191,7 @@ def default_events_file(env: Mapping[str, str] = os.environ) -> str:
 
 
 def lifecycle_cron(env: Mapping[str, str] = os.environ) -> str:
-    """Return when streaming_lifecycle looks after the application, as a cron expression."""
+    """Return when streaming_lifecycle looks after the application, as a cron expression (five fields, unchecked)."""
     return env.get("SHOPSTREAM_LIFECYCLE_CRON") or LIFECYCLE_CRON
 
 
@@ -274,6 +276,10 @@ def main() -> int:
     """Check the environment of this process; returns the exit status."""
     try:
         Config.from_env()
+        alert_webhook()
+        cron = lifecycle_cron()
+        if not croniter.is_valid(cron):
+            raise ConfigError(f"SHOPSTREAM_LIFECYCLE_CRON={cron!r} is no cron expression (example: {LIFECYCLE_CRON})")
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

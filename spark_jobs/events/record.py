@@ -7,6 +7,7 @@ import math
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -55,7 +56,9 @@ def encoder(source: str, shift: timedelta = timedelta(0)) -> Callable[[int, Row]
             return b"", ",".join(value or "" for value in row).encode()
         time, kind, product, category, category_code, brand, price, user, session = row
         if shift and (moment := event_time(row)):
-            time = f"{(moment + shift).isoformat(' ', 'seconds')[:19]} UTC"
+            # A time that cannot be shifted within the calendar breaks a rule as it is.
+            with suppress(OverflowError):
+                time = f"{(moment + shift).isoformat(' ', 'seconds')[:19]} UTC"
         fields = {
             "event_id": event_id(name, number),
             "event_time": time,

@@ -59,7 +59,8 @@ def _csv_rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(16 * 1024 * 1024)
     with _open_text(path) as text:
         reader = csv.reader(text)
-        header = [name.strip() for name in next(reader, [])]
+        # Excel begins a file with a byte order mark.
+        header = [name.lstrip("\ufeff").strip() for name in next(reader, [])]
         _require_columns(path, header)
         if tuple(header) == COLUMNS:
             yield from reader
@@ -100,9 +101,10 @@ def event_time(row: Row) -> datetime | None:
     text = row[0] if len(row) == len(COLUMNS) else None
     try:
         moment = datetime.fromisoformat((text or "").replace(" UTC", "+00:00"))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        # Overflow: the first or the last day of the calendar, in another time zone.
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def newest_event(path: Path, limit: int) -> datetime | None:

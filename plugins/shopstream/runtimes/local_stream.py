@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -140,16 +141,32 @@ class LocalStreamRuntime:
         return [redact(line) for line in text.rpartition("--- launched ")[2].splitlines()[1:][-lines:]] or ["(nothing)"]
 
     def _end_leftovers(self) -> None:
-        """End what is left of the last driver's session, whose id is the driver's process id."""
+        """End what is left of the last driver's session, whose id is the driver's process id.
+
+        The id may have become another session's since, after a restart of the machine above all: the driver's own
+        children have started after it, and know its data folder.
+        """
         try:
-            session = int(json.loads(self._record.read_text())["pid"])
+            record = json.loads(self._record.read_text())
+            session, created = int(record["pid"]), float(record["created"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return
-        left = [process for process in psutil.process_iter() if _session(process) == session]
+        left = [
+            process
+            for process in psutil.process_iter()
+            if _session(process) == session and self._is_child(process, created)
+        ]
         if left:
             log.info("Ending what is left of the last driver: %s", ", ".join(str(process.pid) for process in left))
             _end(left, 0)
             psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
+
+    def _is_child(self, process: psutil.Process, created: float) -> bool:
+        try:
+            own = process.environ().get("SHOPSTREAM_DATA_DIR") == str(self._config.data_dir)
+            return bool(own and process.create_time() >= created - SAME_START_SECONDS)
+        except psutil.Error:
+            return False
 
     def _recorded(self) -> psutil.Process | None:
         try:
@@ -218,10 +235,8 @@ def _end(processes: list[psutil.Process], patience: float) -> None:
     """Give processes `patience` seconds to end by themselves, then kill what is left."""
     _, alive = psutil.wait_procs(processes, timeout=patience)
     for process in alive:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _rotate(path: Path) -> None:

@@ -68,5 +68,6 @@ def test_choice_is_remembered_until_the_shell_changes(tmp_path: Path) -> None:
     java.remember(record, environ, home)
     assert java.remembered(record, environ) == java.remembered(record) == home
     assert java.remembered(record, {"PATH": "/nowhere"}) is None
+    assert java.remembered(record, {"JAVA_HOME": str(home), "PATH": "/elsewhere"}) == home
     (home / "bin/java").unlink()
     assert java.remembered(record) is None

@@ -3,12 +3,13 @@
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from embedded import machine, preflight
-from embedded.config import Settings
+from embedded.config import REPOSITORY, Settings
 from embedded.errors import StackError
 from embedded.programs import Program
 
@@ -29,6 +30,30 @@ def test_taken_port_names_port_holder_and_variable(address: str) -> None:
     assert f"port {port} for kafka" in str(caught.value)
     assert f"process {os.getpid()}" in str(caught.value)
     assert "SHOPSTREAM_KAFKA_PORT" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SHOPSTREAM_STREAM_LAG_EVENTS", "many"),
+        ("SHOPSTREAM_LIFECYCLE_CRON", "often"),
+        ("SHOPSTREAM_ALERT_WEBHOOK", "chat"),
+        ("SHOPSTREAM_TRIGGER_SECONDS", "0"),
+        ("SHOPSTREAM_SPARK_DRIVER_MEMORY", "much"),
+    ],
+)
+def test_values_that_tasks_or_jobs_would_refuse_are_refused_before_the_start(
+    settings: Settings, name: str, value: str
+) -> None:
+    # Neither check needs more than what both environments have.
+    python = settings.venvs / "airflow/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    good = {"MONGODB_URI": "mongodb://127.0.0.1:1/x", "PYTHONPATH": str(REPOSITORY)}
+    preflight.check_configuration(replace(settings, spark_python=python), good)
+    with pytest.raises(StackError, match=f"{name}.*correct or unset it"):
+        preflight.check_configuration(replace(settings, spark_python=python), good | {name: value})
 
 
 def test_free_port_passes_and_stays_free() -> None:

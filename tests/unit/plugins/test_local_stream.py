@@ -1,5 +1,6 @@
 """The local runtime of the stream against a real process: `driver_stand_in.py`."""
 
+import json
 import os
 import signal
 import socket
@@ -123,6 +124,20 @@ def test_the_driver_outlives_a_sigkilled_task_and_is_found_by_the_next(config: C
     assert driver
     assert driver.pid == pid
     assert runtime.stop(driver, PATIENCE).endswith("finished its work and ended")
+
+
+def test_a_session_that_is_somebody_elses_by_now_is_left_alone(config: Config) -> None:
+    """After a restart of the machine the recorded id may be anybody's."""
+    other = subprocess.Popen(["sleep", "60"], start_new_session=True, env={"PATH": os.environ["PATH"]})
+    try:
+        record = config.data_dir / "stream" / "driver.json"
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps({"pid": other.pid, "created": psutil.boot_time() - 1000}))
+        LocalStreamRuntime(config).launch("f")
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_deaf_driver_is_killed_with_its_children(config: Config, tmp_path: Path) -> None:

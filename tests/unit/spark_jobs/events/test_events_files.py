@@ -17,7 +17,7 @@ from spark_jobs.errors import JobError
 from spark_jobs.events.dimensions import derive, overlay, product, user
 from spark_jobs.events.inspection import inspect
 from spark_jobs.events.record import encoded, encoder, event_id
-from spark_jobs.events.source import COLUMNS, newest_event, rows
+from spark_jobs.events.source import COLUMNS, event_time, newest_event, rows
 
 HEADER = ",".join(COLUMNS)
 ROW = "2019-10-01 00:00:01 UTC,view,1307067,2053013558920217191,computers.notebook,lenovo,251.74,550050854,7c90"
@@ -39,6 +39,19 @@ def test_csv_rows_come_in_the_schemas_order(tmp_path: Path, name: str) -> None:
 def test_columns_may_stand_in_another_order_and_beside_others(tmp_path: Path) -> None:
     path = write(tmp_path / "e.csv", "extra," + ",".join(reversed(COLUMNS)), "x," + ",".join(reversed(ROW.split(","))))
     assert next(rows(path)) == ROW.split(",")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "excel.csv", "\ufeff" + HEADER, ROW)
+    assert list(rows(path)) == [ROW.split(",")]
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-05:00", "9999-12-31 00:00:00 UTC"])
+def test_times_at_the_ends_of_the_calendar_are_left_to_the_streams_rules(time: str) -> None:
+    row = [time, *ROW.split(",")[1:]]
+    event_time(row)
+    _, value = encoder("file", timedelta(days=2))(1, row)
+    assert json.loads(value)["event_time"] == time
 
 
 def test_parquet_rows_are_like_csv_rows(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ with DAG(
         ),
     },
 ):
-    extract = job_task("extract_events", doc_md="Events of the 30 days before `as_of`, once, for all tasks below.")
+    extract = job_task("extract_events", doc_md="Events of the 37 days before `as_of`, once, for all tasks below.")
     features = job_task("features", doc_md="One row per user; `user_feature_engineering`.")
     segments = job_task("segments", doc_md="K-Means segments, named by their profile; `customer_segments`.")
     churn = job_task(

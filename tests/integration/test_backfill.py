@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -121,6 +122,14 @@ def test_latest_is_one_of_them_and_found_by_its_id(stack: RunningStack, first: A
 def test_a_backfill_of_what_is_done_does_nothing(stack: RunningStack, first: Any) -> None:
     for behaviour in ("none", "failed"):
         assert backfill(stack, behaviour, MOMENTS) == []
+
+
+def test_failed_runs_are_repeated_and_no_others(stack: RunningStack, first: Any) -> None:
+    failed = min(run["dag_run_id"] for run in backfilled(stack))
+    stack.api.request("PATCH", f"/api/v2/dags/train_models/dagRuns/{quote(failed, safe='')}", {"state": "failed"})
+    runs = backfill(stack, "failed", MOMENTS)
+    assert [(run["dag_run_id"], run["state"]) for run in runs] == [(failed, "success")]
+    assert (fingerprints(stack), contents(stack, MOMENTS)) == first
 
 
 def test_the_same_backfill_again_writes_the_same(stack: RunningStack, first: Any) -> None:

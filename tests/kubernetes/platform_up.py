@@ -83,10 +83,10 @@ class Platform:
         found: list[dict[str, Any]] = self.cluster.get("pods", "-n", self.namespace, "-l", selector)["items"]
         return found
 
-    def spark_side(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def spark_side(self, module: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a module in Spark's environment of this machine, told of the same servers as the pods."""
         python = str(INSTALLED / "venvs" / "spark" / "bin" / "python")
-        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **self.servers.variables}
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **self.servers.variables, **settings}
         return subprocess.run(
             [python, "-m", module, *arguments], env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,20 @@ def test_training_runs_as_pods(platform: Platform) -> None:
     assert "python -m spark_jobs.jobs.churn" in text
     assert "mongodb://" not in text.replace("mongodb://***", "")
     wait_for(lambda: not platform.pods(JOB), 60, "the end of the jobs' pods")
+
+
+@pytest.mark.usefixtures("streaming")
+def test_training_on_this_machine_writes_what_pods_have_written(platform: Platform, tmp_path: Path) -> None:
+    def trained() -> dict[str, dict[str, Any]]:
+        return {one["model"]: one for one in platform.servers.db["model_runs"].find({"kind": "run"})}
+
+    by_pods = trained()
+    models = ("features", "segments", "churn")
+    for job in ("extract_events", *models):
+        done = platform.spark_side(f"spark_jobs.jobs.{job}", f"--as-of={AS_OF}", SHOPSTREAM_DATA_DIR=str(tmp_path))
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    here = trained()
+    for model in models:
+        assert here[model]["finished_at"] > by_pods[model]["finished_at"]
+        for fingerprint in ("data_fingerprint", "output_fingerprint"):
+            assert here[model][fingerprint] == by_pods[model][fingerprint], (model, fingerprint)

@@ -102,6 +102,15 @@ def test_dimensions_are_seeded_by_a_pod(platform: Platform) -> None:
     assert metrics["users"] == platform.servers.db["users"].count_documents({}) > 0
 
 
+@pytest.mark.usefixtures("streaming")
+def test_the_next_try_launches_driver_and_executor(platform: Platform, first_run: str) -> None:
+    assert platform.airflow.instance(LIFECYCLE, first_run, TASK)["try_number"] == 2
+    (driver,), (executor,) = platform.pods(DRIVER), platform.pods(EXECUTOR)
+    assert driver["status"]["phase"] == executor["status"]["phase"] == "Running"
+    assert driver["spec"]["serviceAccountName"] == "shopstream-spark-driver"
+
+
+@pytest.mark.usefixtures("streaming")
 def test_a_pod_out_of_memory_names_its_limit_and_the_retry_succeeds(platform: Platform) -> None:
     platform.unpause("data_quality")
     # Python starts in this, but pandas does not fit.
@@ -124,14 +133,6 @@ def test_a_pod_out_of_memory_names_its_limit_and_the_retry_succeeds(platform: Pl
     )
     assert (ended["state"], ended["try_number"]) == ("success", 2)
     platform.unpause("data_quality", paused=True)
-
-
-@pytest.mark.usefixtures("streaming")
-def test_the_next_try_launches_driver_and_executor(platform: Platform, first_run: str) -> None:
-    assert platform.airflow.instance(LIFECYCLE, first_run, TASK)["try_number"] == 2
-    (driver,), (executor,) = platform.pods(DRIVER), platform.pods(EXECUTOR)
-    assert driver["status"]["phase"] == executor["status"]["phase"] == "Running"
-    assert driver["spec"]["serviceAccountName"] == "shopstream-spark-driver"
 
 
 @pytest.mark.usefixtures("streaming")

@@ -64,6 +64,11 @@ class Settings:
         return self.home / "run"
 
     @property
+    def supervisor_pid(self) -> Path:
+        """File in which supervisord keeps its process id; after a crash it is still there."""
+        return self.run / "supervisord.pid"
+
+    @property
     def logs(self) -> Path:
         """Logs of every component, of tasks and of the installer."""
         return self.home / "logs"

@@ -28,7 +28,7 @@ def down(settings: Settings, progress: Progress) -> bool:
     members = processes.marked(settings.marker)
     if not supervised and not members:
         # After a crash it may name a process of somebody else's by now.
-        (settings.run / "supervisord.pid").unlink(missing_ok=True)
+        settings.supervisor_pid.unlink(missing_ok=True)
         return False
     drivers = processes.drivers(members)
     if drivers:

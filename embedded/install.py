@@ -146,7 +146,7 @@ class Installer:
 def check_not_running(settings: Settings) -> None:
     """Raise StackError when a stack runs from the environments that are about to be replaced."""
     try:
-        os.kill(int((settings.run / "supervisord.pid").read_text()), 0)
+        os.kill(int(settings.supervisor_pid.read_text()), 0)
     except (OSError, ValueError):
         return
     raise StackError(

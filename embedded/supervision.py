@@ -30,7 +30,7 @@ CONFIGURATION = """\
 logfile = {logs}/supervisord.log
 logfile_maxbytes = 5MB
 logfile_backups = 1
-pidfile = {run}/supervisord.pid
+pidfile = {pid}
 childlogdir = {logs}
 directory = {work}
 silent = true
@@ -82,7 +82,7 @@ def configuration(settings: Settings, programs: Iterable[Program]) -> str:
     """supervisord's configuration file."""
     values = {
         "logs": settings.logs,
-        "run": settings.run,
+        "pid": settings.supervisor_pid,
         "work": work_folder(settings),
         "socket": socket_path(settings),
     }

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from croniter import croniter
-
 from shopstream.kafka_login import KafkaLogin
 from shopstream.resources import Resources, ResourcesError, read_overrides
 
@@ -274,6 +272,9 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
 
 def main() -> int:
     """Check the environment of this process; returns the exit status."""
+    # Here, because every task and DAG file imports this module, and only the check needs it.
+    from croniter import croniter
+
     try:
         Config.from_env()
         alert_webhook()

@@ -49,10 +49,14 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
+def _run_id(as_of: datetime, model: str) -> str:
+    return f"{iso(as_of)}|{model}"
+
+
 def record_run(db: Database[Document], as_of: datetime, model: str, document: dict[str, Any]) -> None:
     """Write the `model_runs` document of one model as of one moment; the last thing a run does."""
     fixed = {
-        "_id": f"{iso(as_of)}|{model}",
+        "_id": _run_id(as_of, model),
         "kind": "run",
         "as_of": as_of,
         "model": model,
@@ -65,12 +69,12 @@ def record_run(db: Database[Document], as_of: datetime, model: str, document: di
 
 def recorded_run(db: Database[Document], as_of: datetime, model: str) -> Document | None:
     """Return the `model_runs` document of one model as of one moment."""
-    return db[COLLECTION].find_one({"_id": f"{iso(as_of)}|{model}"})
+    return db[COLLECTION].find_one({"_id": _run_id(as_of, model)})
 
 
 def forget_run(db: Database[Document], as_of: datetime, model: str) -> None:
     """Delete the `model_runs` document of one model as of one moment."""
-    db[COLLECTION].delete_one({"_id": f"{iso(as_of)}|{model}"})
+    db[COLLECTION].delete_one({"_id": _run_id(as_of, model)})
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def promote(db: Database[Document], as_of: datetime, rival_auc: float | None = N
         rival_auc: As for `judge`.
         by: Who promotes the run by hand, though it was refused.
     """
-    ids = [f"{iso(as_of)}|{model}" for model in REQUIRED_MODELS]
+    ids = [_run_id(as_of, model) for model in REQUIRED_MODELS]
     runs = {document["model"]: document for document in db[COLLECTION].find({"_id": {"$in": ids}})}
     verdict = judge(as_of, runs, latest(db), rival_auc)
     if verdict.refused and by:

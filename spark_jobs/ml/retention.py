@@ -13,6 +13,7 @@ from pymongo.database import Database
 from spark_jobs.ml import registry
 from spark_jobs.ml.as_of import compact, documents_of, iso, parse_compact
 from spark_jobs.ml.model_store import SCRATCH
+from spark_jobs.ml.publish import withdraw
 from spark_jobs.ml.snapshot import PARTIAL
 from spark_jobs.mongo import Document
 
@@ -74,7 +75,7 @@ def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
 
     Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for.
     """
-    deleted = sum(db[name].delete_many({"_id": documents_of(iso(moment))}).deleted_count for name in COLLECTIONS)
+    deleted = sum(withdraw(db, name, moment) for name in COLLECTIONS)
     # Another run's retention may be at the same.
     shutil.rmtree(data_dir / "work" / compact(moment), ignore_errors=True)
     db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})

@@ -23,6 +23,7 @@ from tests.stack import INSTALLED, wait_for
 
 START_SECONDS = 240.0
 EVENTS = "month.csv.gz"
+DRIVER = "spark-role=driver"
 
 # A month of a very small shop, one record in a hundred malformed: the same wherever it is made.
 GENERATOR = ("--users", "250", "--days", "30", "--events", "12000", "--seed", "7", "--dirty", "0.01", "--out")
@@ -64,6 +65,24 @@ class Platform:
     def resize(self, sizes: dict[str, dict[str, str]]) -> None:
         """Give jobs other resources than the tests usually do; tasks that start from now on use them."""
         configure(self.cluster, self.namespace, {"SHOPSTREAM_POD_RESOURCES": json.dumps(SIZES | sizes)})
+
+    @contextmanager
+    def leaking(self, job: str) -> Iterator[None]:
+        """Let a job eat all memory as soon as its Python starts, in pods that start meanwhile.
+
+        A limit that the job itself exceeds will not do: close to it, the kernel drops and reads the same pages of
+        libraries again and again, for minutes, before it ends the container. The stream has to run: it has the volume.
+        """
+        folder = f"{self.data_dir}/leak"
+        leak = f"import sys\nif 'spark_jobs.jobs.{job}' in sys.orig_argv:\n    [bytearray(2**26) for _ in range(100)]\n"
+        write = ("sh", "-c", 'mkdir -p "$1" && printf %s "$2" >"$1/sitecustomize.py"', "sh", folder, leak)
+        (driver,) = self.pods(DRIVER)
+        self.cluster.kubectl("exec", "-n", self.namespace, driver["metadata"]["name"], "--", *write)
+        configure(self.cluster, self.namespace, {"PYTHONPATH": f"/opt/shopstream:{folder}"})
+        try:
+            yield
+        finally:
+            configure(self.cluster, self.namespace, {"PYTHONPATH": "/opt/shopstream"})
 
     def run_dag(self, dag_id: str, conf: dict[str, Any], seconds: float = 300) -> str:
         """Run a DAG and require its success; returns the run id."""

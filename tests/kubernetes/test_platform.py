@@ -15,13 +15,13 @@ import pytest
 
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.images import Images
-from tests.kubernetes.platform_up import EVENTS, GENERATOR, Platform, running_platform
+from tests.kubernetes.platform_up import DRIVER, EVENTS, GENERATOR, Platform, running_platform
 from tests.kubernetes.runtime_cluster import KIND, running_operator
 from tests.stack import wait_for
 
 LIFECYCLE, TASK = "streaming_lifecycle", "streaming_application"
 AS_OF = "2019-10-31T00:00:00Z"
-DRIVER, EXECUTOR, JOB = "spark-role=driver", "spark-role=executor", "app.kubernetes.io/component=job"
+EXECUTOR, JOB = "spark-role=executor", "app.kubernetes.io/component=job"
 
 # Asks the API with the pod's own token for what the arguments name.
 ASK = """
@@ -112,24 +112,24 @@ def test_the_next_try_launches_driver_and_executor(platform: Platform, first_run
 
 @pytest.mark.usefixtures("streaming")
 def test_a_pod_out_of_memory_names_its_limit_and_the_retry_succeeds(platform: Platform) -> None:
-    platform.unpause("data_quality")
-    # Python starts in this, but pandas does not fit.
-    platform.resize({"validate": {"memory": "64Mi"}})
-    platform.airflow.api.trigger("data_quality", {"collections": ["users"]})
-
     def running() -> list[str]:
-        runs = platform.airflow.api.runs("data_quality")
-        return [str(run["dag_run_id"]) for run in runs if run["state"] == "running"]
+        return [
+            str(run["dag_run_id"]) for run in platform.airflow.api.runs("data_quality") if run["state"] == "running"
+        ]
 
-    # The scheduled run of the last hour may be before the one just asked for; one runs at a time.
-    wait_for(lambda: bool(running()), 60, "a run")
-    (run_id,) = running()
-    platform.airflow.await_task("data_quality", run_id, "validate", has_failed)
+    with platform.leaking("validate"):
+        platform.resize({"validate": {"memory": "128Mi"}})
+        platform.unpause("data_quality")
+        platform.airflow.api.trigger("data_quality", {"collections": ["users"]})
+        # The scheduled run of the last hour may be before the one just asked for; one runs at a time.
+        wait_for(lambda: bool(running()), 60, "a run")
+        (run_id,) = running()
+        platform.airflow.await_task("data_quality", run_id, "validate", has_failed, seconds=300)
     platform.resize({})
     text = "\n".join(message for _, message in platform.airflow.log("data_quality", run_id, "validate"))
-    assert "job validate was killed for its memory: more than its limit of 64Mi" in text
+    assert "job validate was killed for its memory: more than its limit of 128Mi" in text
     ended = platform.airflow.await_task(
-        "data_quality", run_id, "validate", lambda one: one["state"] in ("success", "failed")
+        "data_quality", run_id, "validate", lambda one: one["state"] in ("success", "failed"), seconds=300
     )
     assert (ended["state"], ended["try_number"]) == ("success", 2)
     platform.unpause("data_quality", paused=True)

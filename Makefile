@@ -48,7 +48,7 @@ logs: ## stack: show the last log lines; COMPONENT=kafka for one component, FOLL
 	$(STACK) logs $(COMPONENT) $(if $(FOLLOW),--follow)
 
 reset: ## stack: stop, then delete all data and logs (asks first; YES=1 does not)
-	$(STACK) reset $(if $(YES),--yes)
+	$(STACK) reset $(if $(filter 1 y yes true,$(YES)),--yes)
 
 mongodb-uri: ## stack: print the connection string of the database
 	$(STACK) mongodb-uri

@@ -25,7 +25,10 @@ def confirm(settings: Settings, yes: bool) -> None:
         raise StackError(
             f"reset deletes {folders} of {settings.home} and there is no terminal to confirm it (add --yes)"
         )
-    answer = input(f"Stop the stack and delete all its data and logs ({folders} of {settings.home})? Type yes: ")
+    try:
+        answer = input(f"Stop the stack and delete all its data and logs ({folders} of {settings.home})? Type yes: ")
+    except EOFError:
+        answer = ""
     if answer.strip().lower() != "yes":
         raise StackError("nothing was deleted (the answer was not yes)")
 

@@ -30,19 +30,24 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         raise JobError(f"the Kafka topic {config.topic} does not exist")
     records = sum(target.values())
     started = time.monotonic()
-    reported = started
+    reported = moved = started
+    missing = records
     while True:
         driver = health.find_one({"_id": "driver"}) or {}
         reached = driver.get("end_offsets", {})
+        before = missing
         missing = sum(max(0, end - reached.get(str(partition), 0)) for partition, end in target.items())
         now = time.monotonic()
+        moved = now if missing < before else moved
         if not missing and driver.get("batch_started_at") is None:
             log.info("all %d records are processed", records)
             return {"records": records, "seconds": round(now - started, 1)}
         if driver.get("state") == "failed":
             raise RuntimeError(f"the streaming application has failed: {driver.get('error')}")
-        if now - started > args.timeout:
-            raise RuntimeError(f"{missing} of {records} records are not processed after {args.timeout:.0f} s")
+        if now - moved > args.timeout:
+            raise RuntimeError(
+                f"{missing} of {records} records are left, and for {args.timeout:.0f} s none was processed"
+            )
         if now - reported >= _REPORT_SECONDS:
             reported = now
             age = (datetime.now(UTC) - driver["updated_at"]).total_seconds() if driver else 0.0
@@ -54,7 +59,9 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
 def parser() -> argparse.ArgumentParser:
     """Return the command line of this job."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--timeout", type=float, default=1800, help="seconds to wait at most (default: 1800)")
+    options.add_argument(
+        "--timeout", type=float, default=600, help="seconds without any progress to wait at most (default: 600)"
+    )
     return options
 
 

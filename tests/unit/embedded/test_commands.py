@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,12 @@ def test_reset_needs_a_yes(installed: Settings, monkeypatch: pytest.MonkeyPatch)
     confirm(installed, yes=True)
     with pytest.raises(StackError, match="--yes"):
         confirm(installed, yes=False)
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: "no")
-    with pytest.raises(StackError, match="nothing was deleted"):
-        confirm(installed, yes=False)
+    # Ctrl-D is no yes either.
+    for typed in ("no\n", ""):
+        monkeypatch.setattr("sys.stdin", StringIO(typed))
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        with pytest.raises(StackError, match="nothing was deleted"):
+            confirm(installed, yes=False)
 
 
 def test_reset_keeps_what_is_installed(installed: Settings) -> None:

@@ -17,8 +17,8 @@ JUDGED = {
     "python_mb": "driver, Python, MB resident",
     "jvm_mb": "driver, JVM, MB resident",
     "heap_mb": "JVM heap after collection, MB",
-    "state_rows": "state, rows",
-    "state_mb": "state, MB",
+    "state_mb": "state in memory, MB",
+    "state_file_mb": "state in files, MB",
     "open_visits": "open visits",
     "checkpoint_mb": "checkpoint folder, MB",
 }
@@ -37,8 +37,8 @@ class Sample:
         python_mb: Resident memory of the driver's Python process.
         jvm_mb: Resident memory of its JVM.
         heap_mb: Used heap after the latest full collection.
-        state_rows: Rows in Spark's state stores.
         state_mb: Memory of Spark's state stores.
+        state_file_mb: Size of their files, as of their latest snapshots.
         open_visits: Visits the driver keeps because they may still change.
         checkpoint_mb: Size of the checkpoint folder.
     """
@@ -49,8 +49,8 @@ class Sample:
     python_mb: float | None
     jvm_mb: float | None
     heap_mb: float | None
-    state_rows: float | None
     state_mb: float | None
+    state_file_mb: float | None
     open_visits: float | None
     checkpoint_mb: float | None
 
@@ -77,7 +77,6 @@ def sample(
     """
     events = driver.get("accepted", 0) + driver.get("dead_lettered", 0)
     since = (events - before.events, seconds - before.seconds) if before else (0, 1.0)
-    state_bytes = driver.get("state_bytes")
     return Sample(
         seconds=seconds,
         events=events,
@@ -85,11 +84,15 @@ def sample(
         python_mb=used.resident_mb.get("python"),
         jvm_mb=used.resident_mb.get("java"),
         heap_mb=heap,
-        state_rows=driver.get("state_rows"),
-        state_mb=None if state_bytes is None else state_bytes / 1e6,
+        state_mb=_megabytes(driver.get("state_bytes")),
+        state_file_mb=_megabytes(driver.get("state_file_bytes")),
         open_visits=driver.get("open_sessions"),
         checkpoint_mb=folder_size(folder) / 1e6,
     )
+
+
+def _megabytes(size: float | None) -> float | None:
+    return None if size is None else size / 1e6
 
 
 def folder_size(folder: Path) -> int:

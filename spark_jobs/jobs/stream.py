@@ -39,6 +39,8 @@ def _settings(config: Config) -> dict[str, str]:
             "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
         ),
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        # Counting the rows of the state would read every row once more before it is written or removed.
+        "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
         # Stateful queries do not use adaptive execution, and warn where it is on.
         "spark.sql.adaptive.enabled": "false",
         # Sorting a batch's cells takes half the time of holding a set and two sketches for each of them in memory.

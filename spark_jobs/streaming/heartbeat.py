@@ -58,8 +58,8 @@ class Heartbeat:
             "end_offsets": previous.get("end_offsets", {}),
             "watermark": previous.get("watermark"),
             "newest_record": previous.get("newest_record", EPOCH),
-            "state_rows": 0,
             "state_bytes": 0,
+            "state_file_bytes": 0,
             "open_sessions": 0,
             "queries": [],
             **{name: previous.get(name, 0) for name in _TOTALS},
@@ -164,8 +164,10 @@ class Heartbeat:
             return
         self._measured_batch = report["batchId"]
         operators = report["stateOperators"]
-        self._document["state_rows"] = sum(operator["numRowsTotal"] for operator in operators)
         self._document["state_bytes"] = sum(operator["memoryUsedBytes"] for operator in operators)
+        self._document["state_file_bytes"] = sum(
+            operator.get("customMetrics", {}).get("rocksdbSstFileSize", 0) for operator in operators
+        )
         for operator in operators:
             if operator["operatorName"] == "dedupeWithinWatermark":
                 self._document["duplicates"] += operator.get("customMetrics", {}).get("numDroppedDuplicateRows", 0)

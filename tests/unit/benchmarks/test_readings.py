@@ -133,9 +133,10 @@ def test_a_sample_says_nothing_where_the_driver_does_not(tmp_path: Path) -> None
     used = Usage({"java": 900.0, "python": 170.0}, {})
     first = sample(0.0, None, {}, used, None, tmp_path)
     assert first.cells() == ["0", "0", "0", "170", "900", "", "", "", "", "2"]
-    driver = {"accepted": 990, "dead_lettered": 10, "state_rows": 5, "state_bytes": 7_000_000, "open_sessions": 3}
+    driver = {"accepted": 990, "dead_lettered": 10, "state_bytes": 7_000_000, "state_file_bytes": 5_000_000}
+    driver["open_sessions"] = 3
     assert sample(10.0, first, driver, used, 231.0, tmp_path).cells() == [
-        *["10", "1000", "100", "170", "900", "231", "5", "7", "3", "2"]
+        *["10", "1000", "100", "170", "900", "231", "7", "5", "3", "2"]
     ]
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -30,12 +31,16 @@ from spark_jobs.streaming.lease import Lease
 from spark_jobs.streaming.outputs import outputs, state_layout
 from spark_jobs.streaming.sink import Sink
 from spark_jobs.streaming.startup import Start, prepare
+from spark_jobs.streaming.times import EPOCH
 from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
 
 log = logging.getLogger(__name__)
 
 QUERY_NAME = "customer_events"
 _POLL_SECONDS = 1.0
+
+# In event time. Going through all open visits takes longer than a small micro-batch, and an hour has many of those.
+_FORGET_EVERY = timedelta(minutes=1)
 
 # A document store or broker that comes back within this time costs no relaunch.
 _OUTAGE_SECONDS = 120.0
@@ -160,14 +165,18 @@ class StreamingApplication:
             dimensions.release()
 
     def _start(self, plan: DataFrame, sink: Sink) -> StreamingQuery:
+        next_look = EPOCH
+
         def write(batch: DataFrame, batch_id: int) -> None:
+            nonlocal next_look
             if self._pausing.is_set():
                 # Returning would commit the batch unwritten. It is repeated by the next query.
                 raise InterruptedError("the application is stopping")
             self._lease.confirm()
             self._heartbeat.batch_started()
-            if self._heartbeat.watermark:
-                sink.open_visits.forget(self._heartbeat.watermark)
+            if (watermark := self._heartbeat.watermark) and watermark >= next_look:
+                sink.open_visits.forget(watermark)
+                next_look = watermark + _FORGET_EVERY
             counts = sink.write(batch, batch_id, self._checkpoint.late_until(batch_id))
             self._heartbeat.batch_written(batch_id, counts, len(sink.open_visits))
             self._attempts = 0

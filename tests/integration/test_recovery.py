@@ -1,4 +1,4 @@
-"""What befalls a stream: a lost checkpoint, expired records, corrected dimensions, records of a newer producer.
+"""What befalls a stream: a lost checkpoint, expired records, corrected dimensions, records of a newer producer, `down`.
 
 A stack of its own: these tests delete checkpoints and records, and compare whole collections.
 """
@@ -6,7 +6,11 @@ A stack of its own: these tests delete checkpoints and records, and compare whol
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +22,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from spark_jobs.events.source import COLUMNS
 from spark_jobs.streaming.dimension_versions import publish
 from tests.oracle import assert_streaming_collections
-from tests.stack import RunningStack, running_stack, wait_for
+from tests.stack import PORTS, RunningStack, running_stack, wait_for
 
 START = datetime(2019, 10, 1, 10, tzinfo=UTC)
 
@@ -62,6 +66,11 @@ def produce(stack: RunningStack, events: list[Any]) -> None:
 def drain(stack: RunningStack) -> None:
     drained = stack.job("await_stream", "--timeout", "180")
     assert drained.returncode == 0, drained.stdout + drained.stderr
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def stop(stack: RunningStack) -> None:
@@ -112,6 +121,27 @@ def test_fields_of_a_newer_producer_and_garbage_do_no_harm(shop: RunningStack) -
     send_and_drain(shop, [*newer, b"\xff\xfe not json", b"", event(210, 22, price=-1)])
     assert_streaming_collections(shop, SENT)
     assert shop.db["dead_letter_events"].count_documents({}) == 3
+    assert_books_balance(shop)
+
+
+def test_down_ends_the_stack_and_nothing_else_and_up_goes_on_where_it_was(shop: RunningStack) -> None:
+    pid = driver(shop)["pid"]
+    # Called like the stream's driver, but nobody's.
+    other = subprocess.Popen([sys.executable, "-c", "input()", "spark_jobs.jobs.stream"], stdin=subprocess.PIPE)
+    down = shop.launcher("down")
+    survived = other.poll() is None
+    other.communicate(b"\n")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert survived
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not [name for name in PORTS if is_listening(int(shop.environ[name]))]
+    up = shop.launcher("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    shop.run_dag("streaming_lifecycle", {"action": "ensure"})
+    send_and_drain(shop, [event(250 + number, 23) for number in range(5)])
+    assert driver(shop)["pid"] != pid
+    assert_streaming_collections(shop, SENT)
     assert_books_balance(shop)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
+from embedded.preflight import taken
 from spark_jobs.events.source import COLUMNS
 from spark_jobs.streaming.dimension_versions import publish
 from tests.oracle import assert_streaming_collections
@@ -66,11 +66,6 @@ def produce(stack: RunningStack, events: list[Any]) -> None:
 def drain(stack: RunningStack) -> None:
     drained = stack.job("await_stream", "--timeout", "180")
     assert drained.returncode == 0, drained.stdout + drained.stderr
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def stop(stack: RunningStack) -> None:
@@ -135,7 +130,7 @@ def test_down_ends_the_stack_and_nothing_else_and_up_goes_on_where_it_was(shop: 
     assert survived
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert not [name for name in PORTS if is_listening(int(shop.environ[name]))]
+    assert not [reason for name in PORTS if (reason := taken(int(shop.environ[name])))]
     up = shop.launcher("up")
     assert up.returncode == 0, up.stdout + up.stderr
     shop.run_dag("streaming_lifecycle", {"action": "ensure"})

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from embedded.config import REPOSITORY, Settings
 from embedded.credentials import Credentials, write_private
@@ -18,12 +19,17 @@ from embedded.errors import StackError
 # Program name -> the part of Airflow's health report about it, and the field of its last heartbeat.
 HEALTH_PARTS = {
     "airflow-api-server": ("metadatabase", None),
+    "airflow-task-api": ("task_api", None),
     "airflow-scheduler": ("scheduler", "latest_scheduler_heartbeat"),
     "airflow-dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
     "airflow-triggerer": ("triggerer", "latest_triggerer_heartbeat"),
 }
 COMMANDS = {
-    "airflow-api-server": ["api-server"],
+    # People and tasks get a server each. In one process they can lock each other out: where a person triggers something
+    # while a task has an uncommitted change in SQLite, the server waits for the lock on the very thread that has to
+    # commit it (`log_action` of `airflow.api_fastapi.logging.decorators`), and nothing in it moves until the time-out.
+    "airflow-api-server": ["api-server", "--apps", "core"],
+    "airflow-task-api": ["api-server", "--apps", "execution"],
     # Airflow's log servers listen on every interface and cannot be told not to.
     "airflow-scheduler": ["scheduler", "--skip-serve-logs"],
     "airflow-dag-processor": ["dag-processor"],
@@ -37,8 +43,9 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def command(settings: Settings, program: str) -> list[str]:
-    """Command line of one of the four processes."""
-    return [str(python(settings)), "-m", "airflow", *COMMANDS[program]]
+    """Command line of one of the five processes."""
+    port = ["--port", str(settings.airflow_task_port)] if program == "airflow-task-api" else []
+    return [str(python(settings)), "-m", "airflow", *COMMANDS[program], *port]
 
 
 def python(settings: Settings) -> Path:
@@ -88,12 +95,19 @@ def work_folder(settings: Settings) -> Path:
     return settings.data_dir / "work"
 
 
-def health(url: str, timeout: float = 3.0) -> dict[str, dict[str, str]]:
-    """Airflow's own health report, empty while the API server does not answer."""
+def health(settings: Settings, timeout: float = 3.0) -> dict[str, dict[str, str]]:
+    """Airflow's own health reports; without the parts whose server does not answer within `timeout` seconds."""
+    report: dict[str, dict[str, str]] = _json(f"{settings.airflow_url}/api/v2/monitor/health", timeout)
+    task_api: dict[str, str] = _json(f"{settings.airflow_task_url}/execution/health", timeout)
+    return report | {"task_api": task_api}
+
+
+def _json(url: str, timeout: float) -> dict[str, Any]:
+    """What a server of our own answers, empty where it does not."""
     try:
-        with _OPENER.open(f"{url}/api/v2/monitor/health", timeout=timeout) as response:
-            report: dict[str, dict[str, str]] = json.load(response)
-            return report
+        with _OPENER.open(url, timeout=timeout) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
     except (OSError, urllib.error.URLError, ValueError):
         return {}
 

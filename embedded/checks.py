@@ -12,7 +12,7 @@ from embedded.supervision import ProgramState
 
 def unhealthy(settings: Settings, uri: str, names: list[str], states: Mapping[str, ProgramState]) -> list[str]:
     """Those of `names` that do not run or do not answer. `uri` is the database's connection string."""
-    report = airflow.health(settings.airflow_url) if any(name in airflow.COMMANDS for name in names) else {}
+    report = airflow.health(settings) if any(name in airflow.COMMANDS for name in names) else {}
     return [name for name in names if not is_healthy(settings, uri, name, states.get(name), report)]
 
 

@@ -28,6 +28,7 @@ class Settings:
     home: Path
     data_dir: Path
     airflow_port: int
+    airflow_task_port: int
     kafka_port: int
     kafka_controller_port: int
     mongodb_port: int
@@ -83,12 +84,18 @@ class Settings:
         """Where the user clicks."""
         return f"http://127.0.0.1:{self.airflow_port}"
 
+    @property
+    def airflow_task_url(self) -> str:
+        """Where tasks report to."""
+        return f"http://127.0.0.1:{self.airflow_task_port}"
+
     def as_variables(self) -> dict[str, str]:
         """The environment variables that lead to these settings; "" for unset. A running stack is bound to them."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.external_kafka or "",
             "MONGODB_URI": self.external_mongodb or "",
             "SHOPSTREAM_AIRFLOW_PORT": str(self.airflow_port),
+            "SHOPSTREAM_AIRFLOW_TASK_PORT": str(self.airflow_task_port),
             "SHOPSTREAM_DATABASE": self.database,
             "SHOPSTREAM_DATA_DIR": str(self.data_dir),
             "SHOPSTREAM_EVENTS": str(self.events or ""),
@@ -123,13 +130,14 @@ def read_settings(environ: Mapping[str, str], embedded_password: str | None = No
         raise StackError("SHOPSTREAM_RUNTIME is not 'local', but the embedded stack is the local runtime (unset it)")
     home = home_of(environ)
     airflow = _port(environ, "SHOPSTREAM_AIRFLOW_PORT", 8080)
+    tasks = _port(environ, "SHOPSTREAM_AIRFLOW_TASK_PORT", 8081)
     kafka = _port(environ, "SHOPSTREAM_KAFKA_PORT", 9092)
     controller = _port(environ, "SHOPSTREAM_KAFKA_CONTROLLER_PORT", 9093)
     mongodb = _port(environ, "SHOPSTREAM_MONGODB_PORT", 27017)
-    if len({airflow, kafka, controller, mongodb}) < 4:
+    if len({airflow, tasks, kafka, controller, mongodb}) < 5:
         raise StackError(
-            f"two components share a port: airflow {airflow}, kafka {kafka}, kafka controller {controller}, "
-            f"mongodb {mongodb} (set the SHOPSTREAM_*_PORT variables to four different ports)"
+            f"two components share a port: airflow {airflow}, airflow's tasks {tasks}, kafka {kafka}, "
+            f"kafka controller {controller}, mongodb {mongodb} (set the SHOPSTREAM_*_PORT variables to different ports)"
         )
     binary = environ.get("SHOPSTREAM_MONGODB_BINARY")
     if binary and not os.access(binary, os.X_OK):
@@ -143,6 +151,7 @@ def read_settings(environ: Mapping[str, str], embedded_password: str | None = No
         home=home,
         data_dir=_path(environ, "SHOPSTREAM_DATA_DIR", home / "state"),
         airflow_port=airflow,
+        airflow_task_port=tasks,
         kafka_port=kafka,
         kafka_controller_port=controller,
         mongodb_port=mongodb,

@@ -48,6 +48,7 @@ def job_variables(settings: Settings, credentials: Credentials, java_home: Path)
         "SHOPSTREAM_DATA_DIR": str(settings.data_dir),
         "SHOPSTREAM_RUNTIME": "local",
         "SHOPSTREAM_AIRFLOW_PORT": str(settings.airflow_port),
+        "SHOPSTREAM_AIRFLOW_TASK_PORT": str(settings.airflow_task_port),
         "SHOPSTREAM_KAFKA_PORT": str(settings.kafka_port),
         "SHOPSTREAM_KAFKA_CONTROLLER_PORT": str(settings.kafka_controller_port),
         "SHOPSTREAM_MONGODB_PORT": str(settings.mongodb_port),
@@ -64,7 +65,7 @@ def job_variables(settings: Settings, credentials: Credentials, java_home: Path)
 
 
 def airflow_variables(settings: Settings, credentials: Credentials) -> dict[str, str]:
-    """Airflow's configuration: four processes, LocalExecutor, SQLite, nothing beyond 127.0.0.1, no calls home."""
+    """Airflow's configuration: five processes, LocalExecutor, SQLite, nothing beyond 127.0.0.1, no calls home."""
     home = settings.state / "airflow"
     options: dict[str, dict[str, object]] = {
         "core": {
@@ -80,7 +81,7 @@ def airflow_variables(settings: Settings, credentials: Credentials) -> dict[str,
             "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
             "simple_auth_manager_users": f"{credentials.airflow_user}:admin",
             "simple_auth_manager_passwords_file": home / "passwords.json",
-            "execution_api_server_url": f"{settings.airflow_url}/execution/",
+            "execution_api_server_url": f"{settings.airflow_task_url}/execution/",
             # An empty host name tells the UI that there is no log server to ask (Airflow's listens on every
             # interface, so it is not started); it reads the log files, which lie on this machine.
             "hostname_callable": "builtins.str",

@@ -39,7 +39,11 @@ def programs(settings: Settings, java_home: Path) -> list[Program]:
     if not settings.external_mongodb:
         serve = tuple(mongodb.command(settings, settings.mongodb_port, True))
         found.append(Program(MONGODB, serve, {settings.mongodb_port: "SHOPSTREAM_MONGODB_PORT"}, 30))
+    listening = {
+        "airflow-api-server": {settings.airflow_port: "SHOPSTREAM_AIRFLOW_PORT"},
+        "airflow-task-api": {settings.airflow_task_port: "SHOPSTREAM_AIRFLOW_TASK_PORT"},
+    }
     for name in AIRFLOW:
-        ports = {settings.airflow_port: "SHOPSTREAM_AIRFLOW_PORT"} if name == "airflow-api-server" else {}
+        ports = listening.get(name, {})
         found.append(Program(name, tuple(airflow.command(settings, name)), ports, 20))
     return found

@@ -32,6 +32,7 @@ MEANINGS = {
     },
     "Ports, all on 127.0.0.1": {
         "SHOPSTREAM_AIRFLOW_PORT": "Airflow's UI and API",
+        "SHOPSTREAM_AIRFLOW_TASK_PORT": "Where Airflow's tasks report to",
         "SHOPSTREAM_KAFKA_PORT": "The embedded Kafka broker",
         "SHOPSTREAM_KAFKA_CONTROLLER_PORT": "Its KRaft controller",
         "SHOPSTREAM_MONGODB_PORT": "The embedded MongoDB server",

@@ -42,7 +42,7 @@ def test_nothing_is_stale() -> None:
         (
             "embedded/config.py",
             '"SHOPSTREAM_AIRFLOW_PORT", 8080',
-            '"SHOPSTREAM_AIRFLOW_PORT", 8081',
+            '"SHOPSTREAM_AIRFLOW_PORT", 8090',
             "configuration.md",
         ),
         ("plugins/shopstream/config.py", '"*/5 * * * *"', '"*/7 * * * *"', "dags.md"),

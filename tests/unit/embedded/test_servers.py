@@ -1,4 +1,4 @@
-"""Kafka's configuration and first request; MongoDB's error messages; Airflow's health report."""
+"""Kafka's configuration and first request; MongoDB's error messages; Airflow's health report and servers."""
 
 import socket
 import struct
@@ -10,6 +10,8 @@ import pytest
 
 from embedded import airflow, kafka, mongodb
 from embedded.config import Settings
+from embedded.credentials import generate
+from embedded.environment import airflow_variables
 
 
 def test_kafka_listens_on_this_machine_and_forgets_nothing(settings: Settings) -> None:
@@ -78,6 +80,17 @@ def test_airflow_health_ignores_the_heartbeat_of_a_predecessor() -> None:
     assert not airflow.is_healthy("airflow-triggerer", report, started=0)
     assert not airflow.is_healthy("airflow-api-server", {}, started=0)
     assert airflow.is_healthy("airflow-api-server", {"metadatabase": {"status": "healthy"}}, started=61)
+    assert not airflow.is_healthy("airflow-task-api", {"metadatabase": {"status": "healthy"}, "task_api": {}}, 0)
+    assert airflow.is_healthy("airflow-task-api", {"task_api": {"status": "healthy"}}, started=61)
+
+
+def test_airflow_serves_people_and_tasks_from_two_processes(settings: Settings) -> None:
+    people, tasks = (airflow.command(settings, name) for name in ("airflow-api-server", "airflow-task-api"))
+    assert people[-2:] == ["--apps", "core"]
+    assert tasks[-4:] == ["--apps", "execution", "--port", str(settings.airflow_task_port)]
+    variables = airflow_variables(settings, generate())
+    assert variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"{settings.airflow_task_url}/execution/"
+    assert variables["AIRFLOW__API__PORT"] == str(settings.airflow_port) != str(settings.airflow_task_port)
 
 
 def test_airflow_log_servers_are_not_started(settings: Settings) -> None:

@@ -48,7 +48,7 @@ def test_exported_variables_never_carry_the_marker(settings: Settings, secrets: 
 def test_nothing_listens_beyond_this_machine_or_calls_home(settings: Settings, secrets: Credentials) -> None:
     variables = environment.airflow_variables(settings, secrets)
     assert variables["AIRFLOW__API__HOST"] == "127.0.0.1"
-    assert variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:18080/execution/"
+    assert variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8081/execution/"
     assert variables["AIRFLOW__API__ENABLE_SWAGGER_UI"] == "False"
     assert variables["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
 

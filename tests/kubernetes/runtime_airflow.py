@@ -1,5 +1,5 @@
-"""A small Airflow on this machine that runs jobs as pods of the test cluster: api-server, scheduler, dag-processor and
-triggerer, with a home of its own.
+"""A small Airflow on this machine that runs jobs as pods of the test cluster: its processes are those of the
+embedded stack, with a home of their own.
 """
 
 from __future__ import annotations
@@ -18,17 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedded import airflow
 from embedded.airflow_api import AirflowApi
 from tests.kubernetes.cluster import REPOSITORY
 from tests.stack import INSTALLED, free_ports, wait_for
 
 USER, PASSWORD = "admin", "admin"
-COMPONENTS = (
-    ["api-server"],
-    ["scheduler", "--skip-serve-logs"],
-    ["dag-processor"],
-    ["triggerer", "--skip-serve-logs"],
-)
 START_SECONDS = 180.0
 
 
@@ -94,7 +89,7 @@ def _message(line: Mapping[str, Any]) -> str:
     return "\n".join([str(line.get("event", "")), *details])
 
 
-def environment(home: Path, dags: Path, url: str, variables: Mapping[str, str]) -> dict[str, str]:
+def environment(home: Path, dags: Path, url: str, task_url: str, variables: Mapping[str, str]) -> dict[str, str]:
     """The environment of its processes: nothing of this shell's own Airflow or platform."""
     (home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
     settings = {
@@ -109,7 +104,7 @@ def environment(home: Path, dags: Path, url: str, variables: Mapping[str, str]) 
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home / "passwords.json",
-        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__EXECUTION_API_SERVER_URL": f"{task_url}/execution/",
         "CORE__HOSTNAME_CALLABLE": "builtins.str",
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "LOGGING__BASE_LOG_FOLDER": home / "logs" / "tasks",
@@ -145,8 +140,9 @@ def running_airflow(dags: Path, variables: Mapping[str, str]) -> Iterator[Airflo
         variables: What its tasks see besides.
     """
     home = Path(tempfile.mkdtemp(prefix="shopstream-airflow-"))
-    url = f"http://127.0.0.1:{free_ports(1)[0]}"
-    environ = environment(home, dags, url, variables)
+    port, task_port = free_ports(2)
+    url = f"http://127.0.0.1:{port}"
+    environ = environment(home, dags, url, f"http://127.0.0.1:{task_port}", variables)
     python = str(INSTALLED / "venvs" / "airflow" / "bin" / "python")
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -154,9 +150,10 @@ def running_airflow(dags: Path, variables: Mapping[str, str]) -> Iterator[Airflo
             [python, "-m", "airflow", "db", "migrate"], env=environ, capture_output=True, text=True
         )
         assert migrated.returncode == 0, migrated.stdout + migrated.stderr
-        for component in COMPONENTS:
-            with (home / f"{component[0]}.log").open("wb") as output:
-                command = [python, "-m", "airflow", *component]
+        for name, arguments in airflow.COMMANDS.items():
+            with (home / f"{name}.log").open("wb") as output:
+                command = [python, "-m", "airflow", *arguments]
+                command += ["--port", str(task_port)] if name == "airflow-task-api" else []
                 processes.append(
                     subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
                 )
@@ -171,7 +168,7 @@ def running_airflow(dags: Path, variables: Mapping[str, str]) -> Iterator[Airflo
 
 
 def is_healthy(url: str) -> bool:
-    """Whether the Airflow there says that each of its four processes is well."""
+    """Whether the Airflow there says that its processes are well."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/api/v2/monitor/health", timeout=5) as answer:

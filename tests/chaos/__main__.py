@@ -48,8 +48,8 @@ def main() -> int:
 
 def _rounds(stack: RunningStack, folder: Path, args: argparse.Namespace) -> Verdict:
     chaos = Chaos(stack, folder, args.seed, args.events)
-    # Training and the checks ask for this index when their hour comes. The fast server builds one in a single transaction,
-    # which it repeats for ever where it does not fit into its cache: that of some 200,000 events does not.
+    # Training and the checks ask for this index when their hour comes. The fast server builds one in a single
+    # transaction, which it repeats for ever where it does not fit into its cache: that of 200,000 events does not.
     stack.db["enriched_events"].create_index("event_timestamp")
     stack.run_dag("streaming_lifecycle", {"action": "ensure"})
     total = Verdict()

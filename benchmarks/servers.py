@@ -25,16 +25,9 @@ from embedded.errors import StackError
 from embedded.programs import KAFKA, MONGODB
 from embedded.stack import EVENT_PARTITIONS, Stack, open_stack
 from spark_jobs.config import Config
-from tests.stack import free_ports
+from tests.stack import PORTS, free_ports
 
 _SERVER_SECONDS = 60.0
-_PORTS = (
-    "SHOPSTREAM_AIRFLOW_PORT",
-    "SHOPSTREAM_AIRFLOW_TASK_PORT",
-    "SHOPSTREAM_KAFKA_PORT",
-    "SHOPSTREAM_KAFKA_CONTROLLER_PORT",
-    "SHOPSTREAM_MONGODB_PORT",
-)
 _DIMENSIONS = ("products", "users", "dimension_versions")
 
 
@@ -137,7 +130,7 @@ def _settings(folder: Path, installed: Path, binary: Path | None) -> Settings:
     home.claim(folder)
     for shared in ("venvs", "jars"):
         (folder / shared).symlink_to(installed / shared)
-    ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
+    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     server = {"SHOPSTREAM_MONGODB_BINARY": str(binary)} if binary else {}
     return read_settings({**ports, **server, "SHOPSTREAM_HOME": str(folder)})
 

@@ -44,8 +44,12 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def command(settings: Settings, program: str) -> list[str]:
     """Command line of one of the five processes."""
-    port = ["--port", str(settings.airflow_task_port)] if program == "airflow-task-api" else []
-    return [str(python(settings)), "-m", "airflow", *COMMANDS[program], *port]
+    return [str(python(settings)), "-m", "airflow", *arguments(program, settings.airflow_task_port)]
+
+
+def arguments(program: str, task_port: int) -> list[str]:
+    """What one of the five processes is called with; tasks are served at `task_port`, people as configured."""
+    return COMMANDS[program] + (["--port", str(task_port)] if program == "airflow-task-api" else [])
 
 
 def python(settings: Settings) -> Path:

@@ -150,10 +150,9 @@ def running_airflow(dags: Path, variables: Mapping[str, str]) -> Iterator[Airflo
             [python, "-m", "airflow", "db", "migrate"], env=environ, capture_output=True, text=True
         )
         assert migrated.returncode == 0, migrated.stdout + migrated.stderr
-        for name, arguments in airflow.COMMANDS.items():
+        for name in airflow.COMMANDS:
             with (home / f"{name}.log").open("wb") as output:
-                command = [python, "-m", "airflow", *arguments]
-                command += ["--port", str(task_port)] if name == "airflow-task-api" else []
+                command = [python, "-m", "airflow", *airflow.arguments(name, task_port)]
                 processes.append(
                     subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
                 )

@@ -1,4 +1,4 @@
-"""Where the next check begins; the reading itself is tested on a server (tests/integration/test_quality_store.py)."""
+"""Where the next check begins; the reading itself is tested on a server (tests/servers/test_quality_store.py)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

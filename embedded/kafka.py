@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import os
+import secrets
 import socket
 import struct
 import subprocess
-import uuid
 from pathlib import Path
 
 from embedded.config import REPOSITORY, Settings
@@ -84,10 +83,19 @@ def prepare(settings: Settings, java_home: Path) -> None:
     properties_file(settings).write_text(properties(settings))
     if (data_folder(settings) / "meta.properties").exists():
         return
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", cluster]
+    tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", new_cluster_id()]
     format_storage = [*_java(settings, java_home), *tool, "--config", str(properties_file(settings))]
     run(format_storage, settings.logs / "kafka-format.log", "Kafka's storage cannot be formatted")
+
+
+def new_cluster_id() -> str:
+    """Make an id as Kafka does: 16 random bytes as URL-safe base64, which never begins with a dash.
+
+    Its tools would take such an id for an option (KAFKA-13741).
+    """
+    while (made := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return made
 
 
 def answers(servers: str, timeout: float = 2.0) -> bool:

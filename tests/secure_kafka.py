@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import json
 import subprocess
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, NewTopic, ResourcePattern, ResourceType
 from kafka.admin import ACLResourcePatternType as PatternType
 
-from embedded.kafka import JVM_OPTIONS, answers
+from embedded.kafka import JVM_OPTIONS, answers, new_cluster_id
 from tests.stack import INSTALLED, free_ports, wait_for
 
 USER, PASSWORD = "shopstream", "open sesame's door"
@@ -81,9 +79,8 @@ def secure_broker(folder: Path, host: str = "127.0.0.1") -> Iterator[SecureBroke
     configuration.write_text(_properties(folder, host, secured, plain, controller))
     java_home = json.loads((INSTALLED / "venvs" / "java.json").read_text())["java_home"]
     java = [f"{java_home}/bin/java", "-cp", f"{INSTALLED / 'jars' / 'kafka'}/*"]
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     login = f'SCRAM-SHA-512=[name={USER},password="{PASSWORD}"]'
-    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--add-scram", login]
+    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", new_cluster_id(), "--add-scram", login]
     subprocess.run([*java, *tool, "--config", str(configuration)], check=True, capture_output=True)
     broker = SecureBroker(f"{host}:{secured}", f"127.0.0.1:{plain}", authority)
     with (folder / "kafka.log").open("wb") as output:

@@ -1,5 +1,6 @@
 """Kafka's configuration and first request; MongoDB's error messages; Airflow's health report and servers."""
 
+import base64
 import socket
 import struct
 import threading
@@ -20,6 +21,14 @@ def test_kafka_listens_on_this_machine_and_forgets_nothing(settings: Settings) -
     assert lines["log.retention.ms"] == "-1"
     assert lines["auto.create.topics.enable"] == "false"
     assert lines["log.dirs"].startswith(str(settings.state))
+
+
+def test_no_cluster_id_of_kafka_looks_like_an_option() -> None:
+    made = [kafka.new_cluster_id() for _ in range(2_000)]
+    assert len(set(made)) == len(made)
+    # One of 64 random ones begins with a dash.
+    assert not [one for one in made if one.startswith("-")]
+    assert {len(base64.urlsafe_b64decode(one + "==")) for one in made} == {16}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from embedded.errors import StackError
 from embedded.programs import KAFKA, MONGODB
 from embedded.stack import EVENT_PARTITIONS, Stack, open_stack
 from spark_jobs.config import Config
-from tests.stack import PORTS, free_ports
+from tests.stack import port_settings
 
 _SERVER_SECONDS = 60.0
 _DIMENSIONS = ("products", "users", "dimension_versions")
@@ -130,9 +130,8 @@ def _settings(folder: Path, installed: Path, binary: Path | None) -> Settings:
     home.claim(folder)
     for shared in ("venvs", "jars"):
         (folder / shared).symlink_to(installed / shared)
-    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     server = {"SHOPSTREAM_MONGODB_BINARY": str(binary)} if binary else {}
-    return read_settings({**ports, **server, "SHOPSTREAM_HOME": str(folder)})
+    return read_settings({**port_settings(), **server, "SHOPSTREAM_HOME": str(folder)})
 
 
 def _start(running: Servers, name: str, command: list[str], children: ExitStack) -> None:

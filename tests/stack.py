@@ -113,6 +113,11 @@ def free_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
+def port_settings() -> dict[str, str]:
+    """Give every server of a stack a port that nobody listens on by now, as settings."""
+    return dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+
+
 def new_environ(home: Path) -> dict[str, str]:
     """Describe a stack in `home` that shares the installed environments and jars, with ports of its own."""
     home.mkdir(parents=True)
@@ -124,8 +129,7 @@ def new_environ(home: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("SHOPSTREAM_", "MONGODB_URI", "KAFKA_"))
     }
-    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-    return {**kept, **ports, "SHOPSTREAM_HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
+    return {**kept, **port_settings(), "SHOPSTREAM_HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
 
 
 @contextmanager

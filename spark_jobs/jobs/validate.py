@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ KEEP_REPORTS = 200
 # Results of more than a year: the same season of last year is there to be compared with.
 KEEP_DAYS = 400
 
-# Checks that are no suite's, made after the collections.
+# Checks that are no suite's, made beside those of the collections: they wait for the database, those compute.
 OTHER_CHECKS: dict[str, Callable[[Database[Document], Config], Outcome]] = {
     RECONCILIATION: check_reconciliation,
     SELF_AUDIT: check_self_audit,
@@ -122,10 +123,11 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         limit = args.limit or (None if args.whole else LIMIT)
         options = Options(run_id, args.suites, args.whole, limit, generation(db))
         collections = [name for name in names if name not in OTHER_CHECKS]
-        engine = check_collections(db, collections, options, lambda: Engine(Path(project), folder.name), keep)
-        for name in OTHER_CHECKS:
-            if name in names:
-                keep(OTHER_CHECKS[name](db, config))
+        with ThreadPoolExecutor(1) as beside:
+            others = [beside.submit(OTHER_CHECKS[name], db, config) for name in names if name in OTHER_CHECKS]
+            engine = check_collections(db, collections, options, lambda: Engine(Path(project), folder.name), keep)
+            for other in others:
+                keep(other.result())
         publish_docs(engine.build_docs(), folder)
     for outcome in unsaved:
         save(outcome)

@@ -66,7 +66,7 @@ deploy: ## kubernetes: install everything on a cluster, in order, safe to repeat
 deploy-check: ## kubernetes: say what a cluster lacks, as a table; PULL=1 tries to pull the images
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m deploy check $(DEPLOY) $(if $(PULL),--pull)
 
-test: ## development: run all tests; LANES="lint unit" for some of lint, unit, servers, kubernetes, stack, chaos, faults
+test: ## development: run all tests; LANES="lint unit" for some of lint, unit, servers, kubernetes, stack, recovery, chaos, faults
 	@PYTHONPATH="$(CURDIR)" "$(PYTHON)" -m embedded.bootstrap --dev
 	@tests/run $(LANES)
 

@@ -12,8 +12,9 @@ refused again comes back as a new dead letter. The log begins with a table of al
 
 ## Upstream
 An events file (the trigger form's, else `SHOPSTREAM_EVENTS`), CSV(.gz) or Parquet with the columns of the public
-"eCommerce behavior data". Run `seed_dimensions` on the same file first, or events are enriched with `unknown`. Dead
-letters come from `dead_letter_events`. It publishes the asset `shopstream_events`.
+"eCommerce behavior data". Run `seed_dimensions` on the same file first, or the events lack what it knows of products
+and users (until a **rebuild** of the stream). Dead letters come from `dead_letter_events`. It publishes the asset
+`shopstream_events`.
 
 ## Owner
 data-platform
@@ -21,8 +22,8 @@ data-platform
 ## When it fails
 A missing file or column, or an unknown reason, is named in the task's last log line and is not retried: correct it and
 trigger again. If Kafka did not answer, the retry resumes where the broken attempt ended. If all retries are used up,
-clear the task once `make status` shows the broker: it resumes, too. Without a dead letter to re-submit the task is
-*skipped*. One run at a time: a second one waits for the first.
+clear the task once the broker is back (`make status`; on a cluster `make deploy-check`): it resumes, too. Without a
+dead letter to re-submit the task is *skipped*. One run at a time: a second one waits for the first.
 
 ## When a failure may be ignored
 When the rest of the file is not needed: what was sent has been processed, and stays.

@@ -16,12 +16,12 @@ data-platform
 
 ## When it fails
 The task's last log line names the file and the column that is wrong; such failures are not retried. Correct the file,
-or trigger again with another one. If MongoDB did not answer, wait for the retry, or look at `make status`. Running it
-again is harmless: documents are replaced by their id.
+or trigger again with another one. If MongoDB did not answer, wait for the retry, or look at `make status` (on a cluster
+`make deploy-check`). Running it again is harmless: documents are replaced by their id.
 
 ## When a failure may be ignored
 When the collections are filled already and no new events file was meant to be read: the stream goes on with what it
-has, and counts unknown products and users as such.
+has. Of products and users that are not known, events have no names, countries and the like.
 """
 
 from __future__ import annotations

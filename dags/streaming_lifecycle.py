@@ -7,23 +7,24 @@ dead, configuration and code up to date. It launches a driver that is absent and
 outdated. The driver outlives the task. Every check is a document (`kind: "check"`) in `stream_health`.
 
 By hand: **ensure** does the same at once, **restart** lets the driver finish its micro-batch and launches a new one,
-**stop** ends it: scheduled runs then leave it stopped until somebody triggers ensure or restart. **rebuild** sets the
+**stop** ends it: scheduled runs then leave it stopped until somebody triggers one of the others. **rebuild** sets the
 checkpoint aside and reads the whole topic again: nothing is doubled, every document is replaced by its like.
 
 ## Upstream
-Kafka, MongoDB and the topic `customer_events`, all started by `make up`.
+Kafka, MongoDB and the topic `customer_events`: started by `make up`, or installed by `make deploy`.
 
 ## Owner
 data-platform
 
 ## When it fails
 The log says which part of health is missing, with figures, what was done, and the last lines of the driver's own log
-(`logs/stream.log` in the platform's home). "MongoDB at ..." or "Kafka at ...": look at `make status`; the next
-run heals the rest. "crash loop": three launches in a row did not last, so the next ones are spaced out; the driver's
-last lines name the reason, such as a malformed variable. "the checkpoint holds state that this version cannot read":
-trigger **rebuild**. "data loss": Kafka deleted records before they were read; the message names their offsets. Trigger
-ensure with "Accept data loss" to go on without them; they stay on record in `stream_health`. Lag alone is a warning,
-not a failure: the stream catches up by itself.
+(`logs/stream.log` in the platform's home; on a cluster `kubectl logs shopstream-stream-driver`). "MongoDB at ..." or
+"Kafka at ...": look at `make status` (on a cluster `make deploy-check`); the next run heals the rest. "crash loop":
+three launches in a row did not last, so the next ones are spaced out; the driver's last lines name the reason, such as
+a malformed variable. "the checkpoint holds state that this version cannot read": trigger **rebuild**. "data loss":
+Kafka deleted records before they were read; the message names their offsets. Trigger ensure with "Accept data loss" to
+go on without them; they stay on record in `stream_health`. Lag alone is a warning, not a failure: the stream catches up
+by itself.
 
 ## When a failure may be ignored
 A single failure followed by a success. Events wait in Kafka meanwhile; nothing is lost or doubled.

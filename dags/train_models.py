@@ -15,17 +15,18 @@ Backfill* in the UI, or
 
     airflow backfill create --dag-id train_models --from-date ... --to-date ... --max-active-runs 2
 
-Both dates are starts of intervals. *Reprocess behaviour*: `none` leaves alone what has a run, `failed` repeats failed
-runs, `completed` repeats all. No backfill asks anybody for approval.
+Both dates are starts of intervals. *Missing Runs* (`--reprocess-behavior none`) leaves alone what has a run, *Missing
+and Errored Runs* (`failed`) repeats failed runs, *All Runs* (`completed`) repeats all. No backfill asks for approval.
 
 ## Owner
 data-platform
 
 ## When it fails
-The failed task's log ends with the job's last lines. Clear that task: the ones before it need not run again. "out of
-memory" means the driver's heap is too small (`SHOPSTREAM_SPARK_DRIVER_MEMORY`). A *skipped* task is no failure: its log
-says how much history is missing. Tasks that stay *scheduled* wait for the pool `training`: two training jobs at a time,
-of all runs together.
+The failed task's log ends with the job's last lines. Clear that task; of a run that is older than a day clear
+`extract_events` with all after it, because the copy of the events is kept for a day. `Java heap space`: the heap is too
+small (`SHOPSTREAM_SPARK_DRIVER_MEMORY`, in pods `memory` in `SHOPSTREAM_POD_RESOURCES`). `SIGKILL (out of memory?)`:
+the machine has too little. A *skipped* task is no failure: its log says how much history is missing. Tasks that stay
+*scheduled* wait for the pool `training`: two training jobs at a time, of all runs together.
 
 ## When a failure may be ignored
 When the next interval's run succeeds: `latest` is then newer, and this interval can be backfilled any time.

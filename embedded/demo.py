@@ -55,7 +55,7 @@ class Demo:
             StackError: A step failed; the message names it and where to read on.
         """
         events = self._events or self._generated()
-        facts = self._job("inspect_events", "--file", str(events))
+        facts = {"file": str(events), **self._job("inspect_events", "--file", str(events))}
         Up(self._stack, self._progress).run()
         login = self._stack.credentials
         api = AirflowApi(self._stack.settings.airflow_url, login.airflow_user, login.airflow_password)

@@ -41,7 +41,7 @@ def summary(
 
     Args:
         stack: Whose database is read.
-        facts: What the events file holds (`inspect_events`).
+        facts: The events `file` and what it holds (`inspect_events`).
         drained: What the topic holds (`await_stream`).
         before: What the streaming application said of itself before the replay.
         training: State of each task of the training run.
@@ -77,6 +77,7 @@ def _events(
         return f"{driver.get(counter, 0) - before.get(counter, 0):,}"
 
     return [
+        ("file", str(facts["file"])),
         ("rows in the file", f"{facts['rows']:,}"),
         ("from, to", f"{facts['first_event'][:16]}, {facts['last_event'][:16]} UTC"),
         ("accepted", new("accepted")),
@@ -96,7 +97,7 @@ def _quality(db: Database[dict[str, Any]], run_id: str) -> list[Row]:
         counts[result["status"]] = counts.get(result["status"], 0) + 1
     rows = [("collections", ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none")]
     return rows + [
-        (f"  {one['collection']}", one["status"]) for one in results if one["status"] in ("failed", "warning")
+        (f"  {one['collection']}", one["status"]) for one in results if one["status"] not in ("passed", "empty")
     ]
 
 

@@ -72,7 +72,8 @@ MEANINGS = {
         "reached, and keeps the next one waiting; 30 in pods",
     },
     "When the stream counts as unhealthy": {
-        "SHOPSTREAM_LIFECYCLE_CRON": "When `streaming_lifecycle` looks after the stream, as a cron expression",
+        "SHOPSTREAM_LIFECYCLE_CRON": "When `streaming_lifecycle` looks after the stream, as a cron expression. "
+        "Unset: every five minutes, `*/5 * * * *`",
         "SHOPSTREAM_STREAM_STALL_TRIGGERS": "A heartbeat, or a micro-batch that is due, older than so many trigger "
         "intervals",
         "SHOPSTREAM_STREAM_FIRST_BATCH_SECONDS": "Seconds the first micro-batch after a start may take",

@@ -15,6 +15,9 @@ from tests import secure_kafka
 from shopstream.pods import spark_application  # isort: skip
 
 
+RESTORE = named("Job", "shopstream-mongodb-restore")
+
+
 def test_kafka_has_one_way_in_and_rules_for_every_user() -> None:
     kafka = named("Kafka", "shopstream")["spec"]["kafka"]
     (listener,) = kafka["listeners"]
@@ -42,20 +45,32 @@ def test_mongodb_members_are_agreed_on() -> None:
     replicas = named("StatefulSet", "shopstream-mongodb")["spec"]["replicas"]
     assert f"MEMBERS = {replicas}," in script
     assert replicas == MONGODB_MEMBERS
-    (backup,) = named("CronJob", "shopstream-mongodb-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"][
-        "containers"
-    ]
-    for number in range(replicas):
-        assert f"shopstream-mongodb-{number}.shopstream-mongodb" in backup["command"][-1]
+    for job in (named("CronJob", "shopstream-mongodb-backup")["spec"]["jobTemplate"], RESTORE):
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        for number in range(replicas):
+            assert f"shopstream-mongodb-{number}.shopstream-mongodb" in container["command"][-1]
     keys = set(re.findall(r'"([\w-]+-password)"', script))
     assert keys == {key for wanted in WANTED if wanted.name == "shopstream-mongodb" for key in wanted.keys} - {
         "keyfile"
     }
 
 
+def test_the_restore_finds_what_the_backup_leaves() -> None:
+    backup = named("CronJob", "shopstream-mongodb-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    restore = RESTORE["spec"]["template"]["spec"]
+    claims = [volume["persistentVolumeClaim"] for volume in (backup["volumes"][0], restore["volumes"][0])]
+    assert claims[0] == claims[1]
+    assert {pod["containers"][0]["image"] for pod in (backup, restore)} == {backup["containers"][0]["image"]}
+    written, read = (pod["containers"][0]["command"][-1] for pod in (backup, restore))
+    assert ".archive.gz" in written
+    assert "/backup/*.archive.gz | sort | tail -n 1" in read
+    assert "--oplog --gzip" in written
+    assert "--oplogReplay --gzip" in read
+
+
 def test_scripts_in_manifests_are_sound() -> None:
     scripts = [one["command"][-1] for _, one in containers() if one.get("command", [""])[0] == "sh"]
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     for script in scripts:
         done = subprocess.run(["sh", "-n"], input=script, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -95,7 +95,11 @@ def settle(db: Database[Document], found: Sequence[Gap], topic: str) -> None:
             "recorded_at": datetime.now(UTC),
         }
         health.replace_one({"_id": document["_id"]}, document, upsert=True)
-    health.delete_one({"_id": ACCEPTANCE_ID})
+
+
+def forget_acceptance(db: Database[Document]) -> None:
+    """Delete an acceptance, used or not: left behind, it would accept losses that nobody knows of yet."""
+    db["stream_health"].delete_one({"_id": ACCEPTANCE_ID})
 
 
 def _id(gap: Gap) -> str:

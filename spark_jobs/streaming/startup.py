@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pymongo.database import Database
 
@@ -14,7 +15,7 @@ from spark_jobs.errors import JobError
 from spark_jobs.events.topic import open_topic
 from spark_jobs.mongo import Document
 from spark_jobs.streaming.checkpoint import WAY_ON, Checkpoint, Offsets, Origin, require_same_layout
-from spark_jobs.streaming.data_loss import Gap, gaps, require_same_topic, settle
+from spark_jobs.streaming.data_loss import Gap, forget_acceptance, gaps, require_same_topic, settle
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ def prepare(config: Config, db: Database[Document], checkpoint: Checkpoint, layo
     _set_aside_if_asked(db, checkpoint)
     origin = checkpoint.origin()
     if origin is None:
-        return Start(_begin(db, checkpoint, layout, beginning, end), {}, [])
+        start = Start(_begin(db, checkpoint, layout, beginning, end), {}, [])
+        forget_acceptance(db)
+        return start
     require_same_layout(origin, layout)
     position = checkpoint.position()
     if position:
@@ -69,6 +72,7 @@ def prepare(config: Config, db: Database[Document], checkpoint: Checkpoint, layo
     require_same_topic(reached, end, config.topic)
     lost = gaps(reached, beginning)
     settle(db, lost, config.topic)
+    forget_acceptance(db)
     return Start(origin, position, lost)
 
 
@@ -94,7 +98,7 @@ def _begin(
     db: Database[Document], checkpoint: Checkpoint, layout: Mapping[str, str], beginning: Offsets, end: Offsets
 ) -> Origin:
     rebuilding = any(db[collection].find_one({}, {"_id": 1}) for collection in DERIVED)
-    protected_until = _newest_expired(db, beginning) if rebuilding else None
+    protected_until = _newest_missing(db, beginning, end) if rebuilding else None
     if rebuilding:
         log.warning("there is no checkpoint: windows and visits are built anew from offsets %s to %s", beginning, end)
     if any(beginning.values()):
@@ -102,11 +106,20 @@ def _begin(
     return checkpoint.create(layout, beginning, end if rebuilding else None, protected_until)
 
 
-def _newest_expired(db: Database[Document], beginning: Offsets) -> datetime | None:
-    """Return the event time of the newest stored event whose record Kafka has no more, or None where it has all."""
-    newest: list[datetime] = []
-    for partition, first in beginning.items():
-        expired = {"kafka_partition": partition, "kafka_offset": {"$lt": first}}
-        if first and (event := db["enriched_events"].find_one(expired, sort=[("event_timestamp", -1)])):
-            newest.append(event["event_timestamp"])
-    return max(newest, default=None)
+def _newest_missing(db: Database[Document], beginning: Offsets, end: Offsets) -> datetime | None:
+    """Return the event time of the newest stored event whose record Kafka has no more, or None where it has all.
+
+    Records are gone that have expired, and all of a partition that ends before where an earlier driver has read it: the
+    topic was made anew.
+    """
+    driver = db["stream_health"].find_one({"_id": "driver"}) or {}
+    missing: list[dict[str, Any]] = [
+        {"kafka_partition": number, "kafka_offset": {"$lt": first}} for number, first in beginning.items() if first
+    ]
+    for name, offset in (driver.get("end_offsets") or {}).items():
+        number, last = int(name), end.get(int(name), 0)
+        if last < offset:
+            log.warning("partition %d was made anew: it ends at offset %d, and was read up to %d", number, last, offset)
+            missing.append({"kafka_partition": number})
+    newest = (db["enriched_events"].find_one(one, sort=[("event_timestamp", -1)]) for one in missing)
+    return max((event["event_timestamp"] for event in newest if event), default=None)

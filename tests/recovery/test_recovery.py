@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
 
 from embedded.preflight import taken
 from spark_jobs.events.source import COLUMNS
@@ -217,4 +218,28 @@ def test_expired_records_are_named_and_never_skipped_silently(shop: RunningStack
     record = shop.db["stream_health"].find_one({"kind": "data_loss"}) or {}
     assert (record["first_offset"], record["next_offset"], record["records"]) == (first, first + 7, 7)
     assert driver(shop)["lost_records"] == 7
+    assert_books_balance(shop)
+    # Nothing is missing now: what somebody accepts all the same must not be there when something is.
+    shop.run_dag("streaming_lifecycle", {"action": "ensure", "accept_data_loss": True})
+    assert shop.db["stream_health"].find_one({"_id": "accept_data_loss"}) is None
+
+
+def test_a_topic_made_anew_costs_no_window_and_no_visit(shop: RunningStack) -> None:
+    stop(shop)
+    derived = ("event_aggregations", "user_session_analytics", "conversion_funnel")
+    before = {name: list(shop.db[name].find()) for name in derived}
+    admin = KafkaAdminClient(bootstrap_servers=shop.exported["KAFKA_BOOTSTRAP_SERVERS"])
+    admin.delete_topics(["customer_events"])
+    wait_for(lambda: "customer_events" not in admin.list_topics(), 60, "the topic is gone")
+    admin.create_topics([NewTopic("customer_events", num_partitions=3, replication_factor=1)])
+    admin.close()
+    run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
+    assert "made anew" in "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
+    shop.run_dag("streaming_lifecycle", {"action": "rebuild"})
+    produce(shop, [event(7000, minutes=300)])
+    drain(shop)
+    wait_for(lambda: not json.loads((checkpoint(shop) / "shopstream.json").read_text())["rebuild_until"], 60, "rebuilt")
+    for name, documents in before.items():
+        assert [shop.db[name].find_one({"_id": one["_id"]}) for one in documents] == documents
+        assert shop.db[name].count_documents({}) > len(documents)
     assert_books_balance(shop)

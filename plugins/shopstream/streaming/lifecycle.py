@@ -92,7 +92,9 @@ class Lifecycle:
             launches=launches,
             now=now,
         )
-        for request, wanted in (("rebuild", action is Action.REBUILD), ("accept_data_loss", accept_data_loss)):
+        # Only a driver that is launched now takes an acceptance up: one later would accept losses nobody knows of yet.
+        accepts = accept_data_loss and step in (Step.LAUNCH, Step.RELAUNCH)
+        for request, wanted in (("rebuild", action is Action.REBUILD), ("accept_data_loss", accepts)):
             if wanted:
                 self._store.ask(request, run_id)
         check: dict[str, Any] = {

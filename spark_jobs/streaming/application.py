@@ -87,6 +87,7 @@ class StreamingApplication:
         self._checkpoint = Checkpoint(config.data_dir / "checkpoints" / "stream")
         self._terminated = threading.Event()
         self._pausing = threading.Event()
+        self._writing = threading.Lock()
         self._heartbeat = Heartbeat(db, config.trigger_seconds)
         self._attempts = 0
 
@@ -156,8 +157,8 @@ class StreamingApplication:
             self._pausing.clear()
             plan = outputs(self._records(start), dimensions.products, dimensions.users, partitions)
             query = self._start(plan, sink)
-            self._heartbeat.state("running")
             try:
+                self._heartbeat.state("running")
                 self._watch(query, dimensions, start)
             finally:
                 query.stop()
@@ -177,7 +178,8 @@ class StreamingApplication:
             if (watermark := self._heartbeat.watermark) and watermark >= next_look:
                 sink.open_visits.forget(watermark)
                 next_look = watermark + _FORGET_EVERY
-            counts = sink.write(batch, batch_id, self._checkpoint.late_until(batch_id))
+            with self._writing:
+                counts = sink.write(batch, batch_id, self._checkpoint.late_until(batch_id))
             self._heartbeat.batch_written(batch_id, counts, len(sink.open_visits))
             self._attempts = 0
 
@@ -210,7 +212,9 @@ class StreamingApplication:
         polls = 0
         origin, batches = start.origin, self._heartbeat.last_batch_id
         while True:
-            self._terminated.wait(_POLL_SECONDS)
+            if self._terminated.wait(_POLL_SECONDS):
+                # The micro-batch is being finished, and needs the processor more.
+                time.sleep(_POLL_SECONDS / 4)
             polls += 1
             idle = not query.status["isTriggerActive"]
             if not query.isActive:
@@ -239,7 +243,13 @@ class StreamingApplication:
     def _finish_rebuild(self, origin: Origin) -> Origin:
         if origin.rebuild_until is None or not rebuild.is_complete(origin, self._heartbeat.end_offsets):
             return origin
-        rebuild.remove_stale(self._db, origin)
+        # Never beside the sink, which counts and writes the same windows: after the next poll will do as well.
+        if not self._writing.acquire(blocking=False):
+            return origin
+        try:
+            rebuild.remove_stale(self._db, origin)
+        finally:
+            self._writing.release()
         return self._checkpoint.rebuilt(origin)
 
     def _restore_visits(self, start: Start) -> OpenVisits:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +28,9 @@ _TOTALS = ("accepted", "dead_lettered", "late_events", "duplicates", "lost_recor
 class Heartbeat:
     """Keeps the driver's document current.
 
+    The query's callback and the application's watch change it from two threads: each change is written whole before the
+    next one begins.
+
     Args:
         db: The platform's database.
         trigger_seconds: The stream's trigger interval, for those who judge its age.
@@ -33,6 +38,7 @@ class Heartbeat:
 
     def __init__(self, db: Database[dict[str, Any]], trigger_seconds: int) -> None:
         self._collection = db["stream_health"]
+        self._lock = threading.Lock()
         previous = self._collection.find_one({"_id": DRIVER_ID}) or {}
         self._measured_batch = -1
         now = datetime.now(UTC)
@@ -64,7 +70,8 @@ class Heartbeat:
             "queries": [],
             **{name: previous.get(name, 0) for name in _TOTALS},
         }
-        self._save()
+        with self._change():
+            pass
 
     @property
     def watermark(self) -> datetime | None:
@@ -94,69 +101,78 @@ class Heartbeat:
             start_offsets: The first offset it reads, by partition.
             position: The offsets after its last committed micro-batch.
         """
-        if self._document["generation"] != generation or not position:
-            start = {str(partition): offset for partition, offset in start_offsets.items()}
-            self._document |= dict.fromkeys(_TOTALS, 0)
-            self._document |= {
-                "generation": generation,
-                "start_offsets": start,
-                "end_offsets": dict(start),
-                "last_batch_id": -1,
-                "watermark": None,
-                "newest_record": EPOCH,
-            }
-        self._save()
+        with self._change() as document:
+            if document["generation"] != generation or not position:
+                start = {str(partition): offset for partition, offset in start_offsets.items()}
+                document |= dict.fromkeys(_TOTALS, 0)
+                document |= {
+                    "generation": generation,
+                    "start_offsets": start,
+                    "end_offsets": dict(start),
+                    "last_batch_id": -1,
+                    "watermark": None,
+                    "newest_record": EPOCH,
+                }
 
     def lost(self, gaps: Iterable[Gap]) -> None:
         """Book records that somebody accepted as lost, so that they are not looked for."""
-        for gap in gaps:
-            if self._document["end_offsets"].get(str(gap.partition), gap.next) < gap.next:
-                self._document["lost_records"] += gap.next - self._document["end_offsets"][str(gap.partition)]
-                self._document["end_offsets"][str(gap.partition)] = gap.next
-        self._save()
+        with self._change() as document:
+            for gap in gaps:
+                if document["end_offsets"].get(str(gap.partition), gap.next) < gap.next:
+                    document["lost_records"] += gap.next - document["end_offsets"][str(gap.partition)]
+                    document["end_offsets"][str(gap.partition)] = gap.next
 
     def state(self, state: str, error: str | None = None) -> None:
         """Record that the application is `starting`, `running`, `stopped` or `failed`."""
-        self._document |= {"state": state, "error": error}
-        if state != "running":
-            self._document["queries"] = [{**one, "active": False} for one in self._document["queries"]]
-        self._save()
+        with self._change() as document:
+            document |= {"state": state, "error": error}
+            if state != "running":
+                document["queries"] = [{**one, "active": False} for one in document["queries"]]
 
     def batch_started(self) -> None:
-        """Record that a micro-batch is being written."""
-        self._document["batch_started_at"] = datetime.now(UTC)
+        """Record that a micro-batch is being written; the next beat says so."""
+        with self._lock:
+            self._document["batch_started_at"] = datetime.now(UTC)
 
     def batch_written(self, batch_id: int, counts: BatchCounts, open_sessions: int) -> None:
         """Record a written micro-batch; one that is repeated after a crash is not counted again."""
         now = datetime.now(UTC)
-        started = self._document["batch_started_at"] or now
-        seconds = max((now - started).total_seconds(), 0.001)
         rows = counts.accepted + counts.dead_lettered
-        if batch_id > self._document["last_batch_id"]:
-            self._document["accepted"] += counts.accepted
-            self._document["dead_lettered"] += counts.dead_lettered
-            self._document["late_events"] += counts.late
-            self._document["end_offsets"] |= {str(number): offset for number, offset in counts.end_offsets.items()}
-        self._document |= {
-            "last_batch_id": batch_id,
-            "last_batch_at": now,
-            "batch_started_at": None,
-            "batch_duration_ms": round(1000 * seconds),
-            "newest_record": max(counts.newest_record, self._document["newest_record"]),
-            "input_rows": rows,
-            "rows_per_second": round(rows / seconds, 1),
-            "open_sessions": open_sessions,
-        }
-        self._save()
+        with self._change() as document:
+            started = document["batch_started_at"] or now
+            seconds = max((now - started).total_seconds(), 0.001)
+            if batch_id > document["last_batch_id"]:
+                document["accepted"] += counts.accepted
+                document["dead_lettered"] += counts.dead_lettered
+                document["late_events"] += counts.late
+                document["end_offsets"] |= {str(number): offset for number, offset in counts.end_offsets.items()}
+            document |= {
+                "last_batch_id": batch_id,
+                "last_batch_at": now,
+                "batch_started_at": None,
+                "batch_duration_ms": round(1000 * seconds),
+                "newest_record": max(counts.newest_record, document["newest_record"]),
+                "input_rows": rows,
+                "rows_per_second": round(rows / seconds, 1),
+                "open_sessions": open_sessions,
+            }
 
     def beat(self, name: str, idle: bool, progress: Iterable[Mapping[str, Any]]) -> None:
         """Refresh the document from the own progress reports, oldest first, of a query that is active."""
-        for report in progress:
-            self._measure(report)
-        self._document["queries"] = [{"name": name, "active": True}]
-        if idle:
-            self._document["last_batch_at"] = datetime.now(UTC)
-        self._save()
+        with self._change() as document:
+            for report in progress:
+                self._measure(report)
+            document["queries"] = [{"name": name, "active": True}]
+            if idle:
+                document["last_batch_at"] = datetime.now(UTC)
+
+    @contextmanager
+    def _change(self) -> Iterator[dict[str, Any]]:
+        """Change the document and write it, with no other thread between."""
+        with self._lock:
+            yield self._document
+            self._document["updated_at"] = datetime.now(UTC)
+            self._collection.replace_one({"_id": DRIVER_ID}, self._document, upsert=True)
 
     def _measure(self, report: Mapping[str, Any]) -> None:
         # A query that waits for data reports under the number of the batch that is still to come.
@@ -174,7 +190,3 @@ class Heartbeat:
         watermark = report.get("eventTime", {}).get("watermark")
         if watermark and not watermark.startswith("1970-01-01"):
             self._document["watermark"] = datetime.fromisoformat(watermark)
-
-    def _save(self) -> None:
-        self._document["updated_at"] = datetime.now(UTC)
-        self._collection.replace_one({"_id": DRIVER_ID}, self._document, upsert=True)

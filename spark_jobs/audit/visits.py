@@ -21,6 +21,7 @@ from spark_jobs.audit.figures import mean, percentage, total
 
 LONGEST_GAP = 30 * MINUTE  # a gap of exactly this stays within the visit
 LISTED_NAMES = 100
+LISTED_NAME_LENGTH = 128
 POWER_USER_EVENTS = 20
 POWER_BUYER_EVENTS = 10
 ENGAGED_EVENTS = 10
@@ -116,8 +117,8 @@ def _describe(visit: Visit) -> Document:
         "purchase_count": count["purchase"],
         "total_purchase_value": total([event.price for event in visit if event.event_type == "purchase"]),
         "avg_product_price": mean([event.price for event in visit]),
-        "categories_browsed": sorted({event.category_name for event in visit})[:LISTED_NAMES],
-        "brands_viewed": sorted({event.brand for event in views})[:LISTED_NAMES],
+        "categories_browsed": _listed(event.category_name for event in visit),
+        "brands_viewed": _listed(event.brand for event in views),
         "session_start": to_datetime(first.at),
         "session_end": to_datetime(last.at),
         "session_duration_minutes": (last.at - first.at) / MINUTE,
@@ -128,6 +129,10 @@ def _describe(visit: Visit) -> Document:
         "journey_stage": journey_stage(count["cart"], count["purchase"]),
         "behavior": behavior(len(visit), count["cart"], count["purchase"]),
     }
+
+
+def _listed(names: Iterable[str]) -> list[str]:
+    return sorted({name[:LISTED_NAME_LENGTH] for name in names})[:LISTED_NAMES]
 
 
 def _funnel_window(session: Document) -> int:

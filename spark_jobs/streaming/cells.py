@@ -20,6 +20,9 @@ VISIT_PART = "visit_part"
 
 MINUTE = 60
 VISIT_GAP_MINUTES = 30
+# A visit lists a hundred names of each kind in each of its parts; a producer that sends texts of a megabyte must not
+# make a document of them that MongoDB refuses.
+LISTED_NAME_LENGTH = 128
 
 # An event exactly ten minutes behind the newest is on time; Spark drops what is not newer than its watermark, which has
 # millisecond resolution, hence the extra millisecond.
@@ -140,6 +143,10 @@ def _item(is_view: Column) -> Column:
     """Describe what an event was about, for the sets of a visit; product and brand count only where viewed."""
     return F.struct(
         F.when(is_view, F.col("product_id")).alias("product_id"),
-        F.when(is_view, F.col("brand")).alias("brand"),
-        F.col("category_name"),
+        F.when(is_view, _listed("brand")).alias("brand"),
+        _listed("category_name").alias("category_name"),
     )
+
+
+def _listed(name: str) -> Column:
+    return F.substring(name, 1, LISTED_NAME_LENGTH)

@@ -38,7 +38,8 @@ def events(seed: int, count: int = 600) -> list[dict[str, Any]]:
             "event_type": dice.choice(["view"] * 6 + ["cart", "remove_from_cart", "purchase"]),
             "product_id": dice.randrange(1, 9),
             "category_name": dice.choice(["electronics", "apparel", "unknown"]),
-            "brand": dice.choice(["apple", "samsung", "unknown"]),
+            # Two are the same as far as visits list them.
+            "brand": dice.choice(["apple", "samsung", "unknown", f"{'long' * 40} a", f"{'long' * 40} b"]),
             "price": dice.choice([0.0, 19.99, 20.0, 99.5, 500.0]),
             "user_id": dice.randrange(1, 12),
             "user_session": f"s{dice.randrange(8)}",

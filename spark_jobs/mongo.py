@@ -91,7 +91,8 @@ def upsert(db: Database[Document], collection: str, documents: Iterable[Mapping[
             db[collection].insert_many(bulk, ordered=False)
         except BulkWriteError as error:
             failures = error.details["writeErrors"]
-            if any(failure["code"] != _DUPLICATE_KEY for failure in failures):
+            # Without an error of a document it is the write concern that was not met: nothing is certain then.
+            if error.details.get("writeConcernErrors") or any(one["code"] != _DUPLICATE_KEY for one in failures):
                 raise
             replace(db, collection, [bulk[failure["index"]] for failure in failures])
         sent += len(bulk)

@@ -121,7 +121,7 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         # Earlier results of a collection are looked for at each check.
         db[RESULTS].create_index([("collection", 1), ("started_at", -1)])
         limit = args.limit or (None if args.whole else LIMIT)
-        options = Options(run_id, args.suites, args.whole, limit, generation(db))
+        options = Options(run_id, args.suites, args.whole, limit, args.limit is not None, generation(db))
         collections = [name for name in names if name not in OTHER_CHECKS]
         with ThreadPoolExecutor(1) as beside:
             others = [beside.submit(OTHER_CHECKS[name], db, config) for name in names if name in OTHER_CHECKS]

@@ -12,7 +12,7 @@ from pymongo.database import Database
 from spark_jobs.config import Config
 from spark_jobs.events.topic import Counts, Record, open_topic
 from spark_jobs.mongo import Document
-from spark_jobs.quality.reconcile import Ledger
+from spark_jobs.quality.reconcile import Ledger, reconcile, rests_on_counts
 from spark_jobs.quality.references import IDS_PER_QUERY
 
 SAMPLE = 500
@@ -26,6 +26,9 @@ _PROGRESS = ("end_offsets", "last_batch_id", "accepted", "dead_lettered", "state
 def read_ledger(db: Database[Document], config: Config) -> Ledger | None:
     """Read the driver's counters, count the documents, then ask Kafka; the order matters (see `reconcile`).
 
+    Many documents are estimated first. MongoDB's estimate is off after an unclean stop, so nobody is alarmed before
+    they have been counted.
+
     Args:
         db: The platform's database.
         config: Kafka and topic.
@@ -37,8 +40,15 @@ def read_ledger(db: Database[Document], config: Config) -> Ledger | None:
         KafkaUnreachable: Kafka does not answer.
         PyMongoError: MongoDB does not.
     """
+    ledger = _read(db, config, exactly=False)
+    if ledger is None or ledger.by_partition is not None or not rests_on_counts(reconcile(ledger)):
+        return ledger
+    return _read(db, config, exactly=True)
+
+
+def _read(db: Database[Document], config: Config, exactly: bool) -> Ledger | None:
     driver = db["stream_health"].find_one(_DRIVER)
-    enriched, dead, by_partition = _count(db)
+    enriched, dead, by_partition = _count(db, exactly)
     sums = _sums(db) if by_partition is not None else {}
     settled = _progress(driver) == _progress(db["stream_health"].find_one(_DRIVER))
     with open_topic(config) as topic:
@@ -64,10 +74,12 @@ def read_ledger(db: Database[Document], config: Config) -> Ledger | None:
     return replace(ledger, sampled=len(records), lost=tuple(_without_document(db, records)))
 
 
-def _count(db: Database[Document]) -> tuple[int, int, Counts | None]:
+def _count(db: Database[Document], exactly: bool) -> tuple[int, int, Counts | None]:
     """Documents of both collections, and of both together by partition unless they are many."""
-    enriched = db["enriched_events"].estimated_document_count()
-    dead = db["dead_letter_events"].estimated_document_count()
+    enriched, dead = (
+        db[name].count_documents({}) if exactly else db[name].estimated_document_count()
+        for name in ("enriched_events", "dead_letter_events")
+    )
     if enriched + dead > _COUNTED_BY_PARTITION:
         return enriched, dead, None
     first, second = _by_partition(db, "enriched_events"), _by_partition(db, "dead_letter_events")

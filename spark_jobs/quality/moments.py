@@ -46,7 +46,10 @@ def check_moments(db: Database[Document], now: datetime) -> Iterator[Finding]:
         for model in models
         if model in COLLECTIONS
     }
-    yield from compare_moments(newest, counts, now)
+    # Retention may have been at work since the records were read.
+    dropped = {run["as_of"] for run in db["model_runs"].find({"kind": "run", "dropped_at": {"$ne": None}})}
+    left = {moment: models for moment, models in newest.items() if moment not in dropped}
+    yield from compare_moments(left, {key: count for key, count in counts.items() if key[0] in left}, now)
 
 
 def compare_moments(

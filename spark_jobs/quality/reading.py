@@ -44,6 +44,7 @@ class Source:
         read: Documents read so far.
         total: Documents there are.
         cut: Whether the limit left older documents of the window out.
+        partial: Whether it was somebody's own limit: then the next check begins where this one did.
         seconds: Time spent reading.
         error: Why it could not be read, or not to its end.
         done: Whether reading has ended.
@@ -58,6 +59,7 @@ class Source:
     read: int = 0
     total: int = 0
     cut: bool = False
+    partial: bool = False
     seconds: float = 0.0
     error: str | None = None
     done: bool = False
@@ -73,6 +75,7 @@ class Options:
         suites: Folder of the suites.
         whole: Whether everything is read, and not only what is new.
         limit: Largest number of documents of a collection, of the newest ones; None for all.
+        partial: Whether that is somebody's own limit, and not the usual one.
         generation: The stream's checkpoint.
     """
 
@@ -80,6 +83,7 @@ class Options:
     suites: Path
     whole: bool
     limit: int | None
+    partial: bool
     generation: str | None
 
 
@@ -117,6 +121,7 @@ def _batches(db: Database[Document], source: Source, options: Options) -> Iterat
         if source.abandoned:
             return
     source.cut, source.mark = reading.cut, Mark(since, reading.until, options.generation)
+    source.partial = reading.cut and options.partial
     # Counting is not free everywhere, and needless where everything was read.
     whole = since is None and not reading.cut
     source.total = source.read if whole else max(source.read, db[source.collection].estimated_document_count())

@@ -20,7 +20,7 @@ runs. At rest means: nothing is left to read, and the driver's document did not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,7 @@ from spark_jobs.quality.outcome import OFFENDERS, Finding
 SILENT_AFTER = timedelta(minutes=5)
 CHECKS = 9
 
+_OF_COUNTS = frozenset({"no_more_documents_than_records", "dead_letters_are_kept", "accepted_are_enriched"})
 _COUNTERS = ("accepted", "dead_lettered", "duplicates", "late_events", "lost_records")
 
 
@@ -136,6 +137,11 @@ def reconcile(ledger: Ledger) -> list[Finding]:
     """
     findings = [*_offsets(ledger), *_documents(ledger), *_counters(ledger), *_activity(ledger)]
     return sorted(findings, key=lambda finding: finding.severity != "critical")
+
+
+def rests_on_counts(findings: Iterable[Finding]) -> bool:
+    """Whether something critical was found that follows from how many documents there are."""
+    return any(one.severity == "critical" and one.expectation in _OF_COUNTS for one in findings)
 
 
 def _offsets(ledger: Ledger) -> Iterator[Finding]:

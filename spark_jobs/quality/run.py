@@ -85,8 +85,8 @@ class CollectionCheck:
             evaluated=len(source.suite.expectations),
             findings=tuple(findings),
             figures={name: one.value for name, one in self._figures.items()},
-            # A check that was not made to its end is made again.
-            window=None if error or source.mark is None else source.mark.document(),
+            # A check that was not made to its end, or of less than there is to check, is made again.
+            window=None if error or source.mark is None or source.partial else source.mark.document(),
             profile=None if error else self._profile.document(),
         )
 

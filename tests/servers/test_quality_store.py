@@ -119,6 +119,17 @@ def test_what_is_new_is_read_and_what_is_red_stays_red(check: Check, running: Se
     assert _read(check("whole", "--whole", *names), "enriched_events", "products") == [EVENTS + 2, 3]
 
 
+def test_a_limit_of_ones_own_skips_nothing(check: Check, running: Servers) -> None:
+    names = ("--collections", "enriched_events")
+    check("first", *names)
+    new = _events(EVENTS, 4, WRITTEN + timedelta(hours=1))
+    running.db["enriched_events"].insert_many([new[0] | {"price": -1.0}, *new[1:]])
+    assert check("few", "--limit=2", *names)["enriched_events"]["critical"] == 0
+    assert check("all", *names)["enriched_events"]["critical"] == 1
+    assert check("few", "--limit=2", *names)["enriched_events"]["critical"] == 0
+    assert check("still", *names)["enriched_events"]["critical"] == 1
+
+
 def test_a_new_beginning_of_the_stream_and_a_new_catalogue_are_read_whole(check: Check, running: Servers) -> None:
     names = ("--collections", "enriched_events", "products")
     check("first", *names)
@@ -200,7 +211,7 @@ def test_a_database_that_goes_away_in_the_middle_is_said(check: Check, running: 
         running.children["mongodb"].end()
 
     names = ["enriched_events", "event_aggregations", "conversion_funnel", "journey_metrics", "users"]
-    options = Options("down", SUITES_FOLDER, False, None, "a")
+    options = Options("down", SUITES_FOLDER, False, None, False, "a")
     check_collections(client["shopstream"], names, options, lambda: Engine(tmp_path / "gx", "test"), keep)
     assert [one.collection for one in outcomes] == names
     assert (outcomes[0].error, outcomes[0].critical) == (None, 0)

@@ -73,12 +73,14 @@ def written_since(db: Database[Document], data_dir: Path, since: datetime) -> se
 def drop(db: Database[Document], data_dir: Path, moment: datetime) -> int:
     """Delete the documents and work files of a moment; returns the number of documents.
 
-    Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for.
+    Its records in `model_runs` stay: they are small, and how metrics developed is what one looks back for. They say
+    first that the moment is dropped, for those who count its documents meanwhile; the folder, by which the moment is
+    found again should this be interrupted, goes last.
     """
+    db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
     deleted = sum(withdraw(db, name, moment) for name in COLLECTIONS)
     # Another run's retention may be at the same.
     shutil.rmtree(data_dir / "work" / compact(moment), ignore_errors=True)
-    db[registry.COLLECTION].update_many({"_id": documents_of(iso(moment))}, {"$set": {"dropped_at": datetime.now(UTC)}})
     return deleted
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,8 +40,9 @@ def post(alert: Mapping[str, Any]) -> bool:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             log.info("alert sent to %s: %d", urlsplit(url).hostname, answer.status)
-    except (OSError, ValueError) as error:
-        # The address may carry a secret in its path: only its host is named.
-        log.error("the alert webhook at %s did not accept the alert: %s", urlsplit(url).hostname, error)
+    except (OSError, ValueError, HTTPException) as error:
+        # The address may carry a secret in its path: only its host is named, and no message that may quote it.
+        reason = type(error).__name__ if isinstance(error, HTTPException) else error
+        log.error("the alert webhook at %s did not accept the alert: %s", urlsplit(url).hostname, reason)
         return False
     return True

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_jobs.errors import JobError
-from spark_jobs.events.source import COLUMNS, Row, event_time
+from spark_jobs.events.source import COLUMNS, Row, event_time, latest_valid
 
 Document = dict[str, Any]
 
@@ -60,12 +60,13 @@ def derive(rows: Iterable[Row], progress: Callable[[int], None] = lambda _rows: 
         progress: Called with the number of rows now and then.
     """
     derived = Derived()
+    horizon = latest_valid()
     for row in rows:
         derived.rows += 1
         if derived.rows % 500_000 == 0:
             progress(derived.rows)
         moment = event_time(row)
-        if moment is None:
+        if moment is None or moment > horizon:
             continue
         event = dict(zip(COLUMNS, row, strict=True))
         _note_product(derived.products, event)
@@ -177,7 +178,7 @@ def overlay(documents: dict[int, Document], path: Path, key: str, build: Callabl
 
 def _own_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     try:
-        with path.open(newline="", encoding="utf-8") as text:
+        with path.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)
             if key not in (reader.fieldnames or []):
                 raise JobError(f"{path} lacks the column {key}")

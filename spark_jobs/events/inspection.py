@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from spark_jobs.errors import JobError
-from spark_jobs.events.source import event_time, rows
+from spark_jobs.events.source import event_time, latest_valid, rows
 
 
 def inspect(path: Path, progress: Callable[[int], None] = lambda _rows: None) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def inspect(path: Path, progress: Callable[[int], None] = lambda _rows: None) ->
     """
     count = 0
     first = last = None
-    horizon = datetime.now(UTC) + timedelta(days=1)
+    horizon = latest_valid()
     for count, row in enumerate(rows(path), start=1):
         moment = event_time(row)
         if moment and moment <= horizon:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from spark_jobs.errors import JobError
 from spark_jobs.events.source import COLUMNS, Row, event_time, rows
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "shopstream/customer_events")
@@ -23,6 +24,9 @@ _VARIANT = {f"{digit:x}": f"{digit & 0x3 | 0x8:x}" for digit in range(16)}
 
 # Key and value.
 Record = tuple[bytes, bytes]
+
+# In bytes, both together: producer and broker take a request of 1 MiB unless told otherwise, with what goes around it.
+LARGEST = 1_000_000
 
 
 def event_id(source: str, number: int) -> str:
@@ -90,11 +94,22 @@ def encoded(path: Path, source: str, shift: timedelta, skip: int, limit: int | N
         Row numbers, from 1, and records.
 
     Raises:
-        JobError: The file breaks off; what was read before has been yielded.
+        JobError: The file breaks off, or a row is too large; what was read before has been yielded.
     """
     encode = encoder(source, shift)
     for number, row in islice(enumerate(rows(path), start=1), skip, limit):
-        yield number, encode(number, row)
+        record = encode(number, row)
+        if size(record) > LARGEST:
+            raise JobError(
+                f"row {number} of {path} is a record of {size(record):,} bytes, and Kafka takes {LARGEST:,} (is a "
+                "quotation mark not closed? the rows before it are sent)"
+            )
+        yield number, record
+
+
+def size(record: Record) -> int:
+    """Return the bytes of a record, key and value."""
+    return len(record[0]) + len(record[1])
 
 
 def _whole_number(text: str | None) -> int | str | None:

@@ -39,25 +39,35 @@ class Progress:
     Attributes:
         db: The platform's database.
         run_id: Name of the replay; a new name starts from the first row.
+        source: Name that the event ids derive from: a name that was used for another source starts there, too.
         rows: Rows acknowledged by Kafka.
         shift_seconds: The shift of all event times of this run, or None before it is chosen.
     """
 
     db: Database[dict[str, Any]]
     run_id: str
+    source: str
     rows: int = 0
     shift_seconds: float | None = None
 
     @classmethod
-    def load(cls, db: Database[dict[str, Any]], run_id: str) -> Progress:
-        """Read the progress of `run_id`; a run that is not known starts at zero."""
+    def load(cls, db: Database[dict[str, Any]], run_id: str, source: str) -> Progress:
+        """Read the progress of `run_id` with this source; a run that is not known starts at zero."""
         stored = db[PROGRESS_COLLECTION].find_one({"_id": run_id}) or {}
-        return cls(db, run_id, stored.get("rows", 0), stored.get("shift_seconds"))
+        if stored.get("source", source) != source:
+            log.warning("%s was a replay of %s: that of %s begins at its first row", run_id, stored["source"], source)
+            stored = {}
+        return cls(db, run_id, source, stored.get("rows", 0), stored.get("shift_seconds"))
 
     def acknowledged(self, rows: int) -> None:
         """Store that Kafka has so many rows of the file."""
         self.rows = rows
-        document = {"rows": self.rows, "shift_seconds": self.shift_seconds, "updated_at": datetime.now(UTC)}
+        document = {
+            "source": self.source,
+            "rows": self.rows,
+            "shift_seconds": self.shift_seconds,
+            "updated_at": datetime.now(UTC),
+        }
         self.db[PROGRESS_COLLECTION].update_one({"_id": self.run_id}, {"$set": document}, upsert=True)
 
 

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from spark_jobs.errors import JobError, JobSkipped
 from spark_jobs.events.dead_letter_tables import reason_table
 from spark_jobs.events.dead_letters import COLLECTION, OPEN, count_by_reason, record, selection
-from spark_jobs.events.record import Record
+from spark_jobs.events.record import LARGEST, Record, size
 from spark_jobs.events.replay import Target, send
 from spark_jobs.mongo import Document
 
@@ -36,6 +36,7 @@ class Resubmission:
         marked: How many of them are marked as re-submitted.
         corrected: How many of those sent had a corrected text.
         by_reason: Those sent by reason; a letter with several reasons counts for each.
+        too_large: `_id`s of those that Kafka would not take; they stay open.
     """
 
     db: Database[Document]
@@ -43,24 +44,34 @@ class Resubmission:
     marked: int = 0
     corrected: int = 0
     by_reason: Counter[str] = field(default_factory=Counter)
+    too_large: set[str] = field(default_factory=set)
 
     def records(self) -> Iterator[tuple[int, Record]]:
-        """Yield number (from 1) and record of each letter; one that was deleted meanwhile is left out."""
+        """Yield number (from 1) and record of each letter, but for those deleted meanwhile and those too large.
+
+        Bytes that are no text take three times their room in a dead letter, which can outgrow what Kafka takes.
+        """
         for start in range(0, len(self.ids), _IDS_PER_QUERY):
             chunk = self.ids[start : start + _IDS_PER_QUERY]
             found = {letter["_id"]: letter for letter in self.db[COLLECTION].find({"_id": {"$in": chunk}})}
             for number, letter_id in enumerate(chunk, start=start + 1):
-                if letter_id in found:
-                    letter = found[letter_id]
-                    self.corrected += "corrected" in letter
-                    self.by_reason.update(letter["reasons"])
-                    yield number, record(letter)
+                if letter_id not in found:
+                    continue
+                letter = found[letter_id]
+                again = record(letter)
+                if size(again) > LARGEST:
+                    log.warning("%s has %d bytes, too many for Kafka: it stays as it is", letter_id, size(again))
+                    self.too_large.add(letter_id)
+                    continue
+                self.corrected += "corrected" in letter
+                self.by_reason.update(letter["reasons"])
+                yield number, again
 
     def acknowledged(self, number: int) -> None:
         """Mark all letters up to `number` as re-submitted: Kafka has them."""
         now = datetime.now(UTC)
         for start in range(self.marked, number, _IDS_PER_QUERY):
-            chunk = self.ids[start : min(start + _IDS_PER_QUERY, number)]
+            chunk = [one for one in self.ids[start : min(start + _IDS_PER_QUERY, number)] if one not in self.too_large]
             self.db[COLLECTION].update_many({"_id": {"$in": chunk}}, {"$set": {"resubmitted_at": now}})
         self.marked = number
 

@@ -107,10 +107,15 @@ def event_time(row: Row) -> datetime | None:
         return None
 
 
+def latest_valid() -> datetime:
+    """Return the latest `event_time` that is valid now; events after it are dead-lettered."""
+    return datetime.now(UTC) + timedelta(days=1)
+
+
 def newest_event(path: Path, limit: int) -> datetime | None:
     """Return the newest readable `event_time` among the first `limit` rows (0: all of them)."""
     newest: datetime | None = None
-    horizon = datetime.now(UTC) + timedelta(days=1)
+    horizon = latest_valid()
     for number, row in enumerate(rows(path), start=1):
         moment = event_time(row)
         # A malformed time in the far future will be dead-lettered; it must not decide the shift of all others.

@@ -53,12 +53,14 @@ def replay_file(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     if first is None:
         raise JobError(f"{args.file} has no events")
     source = args.source or source_name(args.file)
-    progress = Progress.load(database(config), args.run_id or f"{source} by hand")
+    progress = Progress.load(database(config), args.run_id or f"{source} by hand", source)
     if not args.run_id:
         progress.rows, progress.shift_seconds = 0, None
     if args.shift_to_now and progress.shift_seconds is None:
         log.info("looking for the newest event of %s", args.file)
         progress.shift_seconds = shift_to_now(newest_event(args.file, args.limit)).total_seconds()
+        # Event ids depend on it: a retry must find it, even if nothing has been acknowledged until then.
+        progress.acknowledged(progress.rows)
     shift = timedelta(seconds=progress.shift_seconds or 0)
     if progress.rows:
         log.info("going on after row %d", progress.rows)

@@ -122,7 +122,8 @@ def risk_thresholds(table: list[dict[str, Any]]) -> RiskThresholds:
     # Odds o >= 2 * O, without dividing by zero where everybody churned: o = p / (1 - p).
     high = observed * (1 - average) >= ODDS_FACTOR * average * (1 - observed)
     low = observed * (1 - average) * ODDS_FACTOR <= average * (1 - observed)
-    starts = [row["from_probability"] for row in table]
+    # Scores below those of the table are like its first group's: nothing says that they are lower.
+    starts = [0.0, *(row["from_probability"] for row in table[1:])]
     return RiskThresholds(
         medium=next((start for start, is_low in zip(starts, low, strict=True) if not is_low), 1.0),
         high=next((start for start, is_high in zip(starts, high, strict=True) if is_high), None),

@@ -31,7 +31,13 @@ def rival_auc(run: TrainingRun, promoted: Document | None, config: Config) -> fl
     store, path = ModelStore.open(config), promoted["artefact_path"]
     # Read first: it starts the session that loading a model needs.
     held_out = run.read(HELD_OUT)
-    pipeline = store.load(path)
+    try:
+        pipeline = store.load(path)
+    except Exception as error:
+        # Of another version of Spark, or half overwritten: it must not keep all later ones from being promoted.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        log.warning("the promoted model of %s cannot be loaded (%s): its figures of then count", promoted_at, reason)
+        return None
     if pipeline is None:
         where = f"{store.uri} has no {path}"
         log.warning("the promoted model of %s is gone (%s): comparing with its figures of then", promoted_at, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 Pod = Mapping[str, Any]
 
 SIGNALS = 128
+_KNOWN_SIGNALS = frozenset(one.value for one in signal.Signals)
 KILLED = SIGNALS + 9
 TERMINATED = SIGNALS + 15
 
@@ -60,7 +62,8 @@ def end_of(pod: Pod, container: str) -> End | None:
             return End(-9, _from_outside(pod) or "failed before its container started")
         return None
     code = int(ended["exitCode"])
-    status = SIGNALS - code if code > SIGNALS else code
+    # 255 is a status of its own, and no signal's.
+    status = SIGNALS - code if code - SIGNALS in _KNOWN_SIGNALS else code
     if ended.get("reason") == "OOMKilled" and code != 0:
         return End(status, f"was killed for its memory: more than its limit of {memory_limit(pod, container)}")
     return End(status, _from_outside(pod) if code in (KILLED, TERMINATED) else None)

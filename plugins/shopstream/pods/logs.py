@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from shopstream.joblog import JobLog
 
@@ -32,8 +32,9 @@ def seconds_since(stamp: str | None, now: datetime) -> int | None:
     """Return how far back to ask for lines after `stamp`: a second too far, for clocks that differ; None for all."""
     if stamp is None:
         return None
-    moment = datetime.fromisoformat(f"{stamp[:19]}+00:00")
-    return max(1, math.ceil((now - moment.astimezone(UTC)).total_seconds()) + 1)
+    # Nodes may stamp in a time zone of their own.
+    moment = datetime.fromisoformat(stamp).replace(microsecond=0)
+    return max(1, math.ceil((now - moment).total_seconds()) + 1)
 
 
 def show(lines: Iterable[str], after: str | None, output: JobLog) -> str | None:

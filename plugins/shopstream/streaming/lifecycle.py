@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from shopstream.config import Config
-from shopstream.runtimes.base import Driver, JobRuntimeError, StreamRuntime
+from shopstream.runtimes.base import CLOCKS_DIFFER, Driver, JobRuntimeError, StreamRuntime
 from shopstream.streaming.decision import Action, Launches, Step, Wish, decide
 from shopstream.streaming.errors import LagError, StreamError
 from shopstream.streaming.fingerprint import config_hash
@@ -81,6 +81,9 @@ class Lifecycle:
         problems = judge(facts, self._limits)
         figures = _figures(driver, facts)
         _report(figures, problems)
+        if by_hand and driver and self._has_been_done(action, driver, run_id):
+            log.info("An earlier try of this run has launched %s: there is no need to %s again", driver.name, action)
+            action = Action.ENSURE
         wish = self._renew_wish(action, by_hand, run_id, now)
         launches = self._store.launches()
         step = decide(
@@ -135,10 +138,18 @@ class Lifecycle:
                 error = str(failure)
         return driver, Facts(now, driver.started_at if driver else None, heartbeat, self._wanted_hash, lag), error
 
+    def _has_been_done(self, action: Action, driver: Driver, run_id: str) -> bool:
+        """Tell whether this is a retry, and the driver the one that an earlier try has launched as it was asked to."""
+        wish = self._store.wish()
+        asked = wish.since if action in (Action.RESTART, Action.REBUILD) and wish.run_id == run_id else None
+        return asked is not None and driver.started_at >= asked - CLOCKS_DIFFER
+
     def _renew_wish(self, action: Action, by_hand: bool, run_id: str, now: datetime) -> Wish:
         """Remember what a person asks for; a scheduled run asks for nothing."""
-        if not by_hand:
-            return self._store.wish()
+        known = self._store.wish()
+        # A retry asks for nothing new.
+        if not by_hand or known.run_id == run_id:
+            return known
         wish = Wish(running=action is not Action.STOP, since=now, run_id=run_id)
         self._store.write_wish(wish)
         return wish

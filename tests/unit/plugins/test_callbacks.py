@@ -75,6 +75,15 @@ def test_any_other_failure_links_to_its_log_and_shows_no_password(receiver: Rece
     assert alert["details"] == ["no broker at mongodb://***:***@h"]
 
 
+def test_an_address_that_is_none_is_no_failure_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SHOPSTREAM_ALERT_WEBHOOK", "http://127.0.0.1:9/hooks/t0ken and a blank")
+    report_failure({"ti": TI})
+    assert "the alert webhook at 127.0.0.1 did not accept the alert: InvalidURL" in caplog.text
+    assert "t0ken" not in caplog.text
+
+
 def test_a_webhook_that_refuses_hides_nothing_and_its_secret_stays_secret(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

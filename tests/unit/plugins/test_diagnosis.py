@@ -23,6 +23,8 @@ DISRUPTED = [
         (ended(1), {}, End(1)),
         (ended(137), {}, End(-9)),
         (ended(139), {}, End(-11)),
+        # sys.exit(-1), or a node that was started again: no signal has that number.
+        (ended(255), {}, End(255)),
         (ended(137, "OOMKilled"), {}, End(-9, "was killed for its memory: more than its limit of 2Gi")),
         # The kernel took the JVM, and Python ended for want of it.
         (ended(1, "OOMKilled"), {}, End(1, "was killed for its memory: more than its limit of 2Gi")),

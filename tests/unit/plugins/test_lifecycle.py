@@ -36,9 +36,11 @@ class Stream:
     def behave(self, words: str) -> None:
         (self.folder / "behaviour").write_text(words)
 
-    def run(self, action: Action = Action.ENSURE, by_hand: bool = False) -> dict[str, Any]:
+    def run(self, action: Action = Action.ENSURE, by_hand: bool = False, run_id: str = "") -> dict[str, Any]:
+        """Run it, as a run of its own or as another try of one."""
+        kind = "by-hand" if by_hand else "scheduled"
         lifecycle = Lifecycle(self.config, self.store, self.lag, LocalStreamRuntime(self.config))
-        return lifecycle.run(action, by_hand=by_hand, run_id="by-hand" if by_hand else "scheduled")
+        return lifecycle.run(action, by_hand=by_hand, run_id=run_id or f"{kind}-{len(self.store.checks)}")
 
     @property
     def pid(self) -> int | None:
@@ -80,7 +82,7 @@ def test_an_absent_driver_is_launched_and_then_left_alone(stream: Stream) -> Non
     assert second["figures"]["state"] == "running"
     assert stream.pid == pid
     assert [check["action"] for check in stream.store.checks] == ["launch", "nothing"]
-    assert stream.store.checks[0]["run_id"] == "scheduled"
+    assert stream.store.checks[0]["run_id"] == "scheduled-0"
 
 
 def test_a_killed_driver_is_relaunched(stream: Stream) -> None:
@@ -161,7 +163,7 @@ def test_a_stop_by_hand_lasts_until_somebody_ensures_by_hand(stream: Stream, cap
         caplog.clear()
         with caplog.at_level("INFO"):
             assert stream.run()["action"] == "leave_stopped"
-        assert "stopped by hand in run by-hand" in caplog.text
+        assert "stopped by hand in run by-hand-" in caplog.text
         assert stream.pid is None
     assert stream.run(Action.STOP, by_hand=True)["action"] == "nothing"
     assert stream.run(by_hand=True)["action"] == "launch"
@@ -215,8 +217,24 @@ def test_a_crash_loop_is_spaced_out_and_fails_loudly_with_the_last_words(stream:
 def test_requests_of_a_person_are_left_for_the_driver(stream: Stream) -> None:
     stream.run()
     assert stream.store.requests == {}
-    assert stream.run(Action.REBUILD, by_hand=True)["action"] == "relaunch"
-    assert stream.store.requests == {"rebuild": "by-hand"}
+    assert stream.run(Action.REBUILD, by_hand=True, run_id="asking")["action"] == "relaunch"
+    assert stream.store.requests == {"rebuild": "asking"}
+
+
+@pytest.mark.parametrize("action", [Action.RESTART, Action.REBUILD])
+def test_a_retry_does_not_undo_what_the_first_try_has_done(stream: Stream, action: Action) -> None:
+    stream.run()
+    old = stream.pid
+    behind(stream, {0: 5}, None)
+    with pytest.raises(StreamError, match="Kafka at"):
+        stream.run(action, by_hand=True, run_id="a")
+    new = stream.pid
+    assert new not in (None, old)
+    stream.lag = FixedLag(Lag(0, 0.0))
+    stream.store.requests.clear()
+    assert stream.run(action, by_hand=True, run_id="a")["action"] == "nothing"
+    assert (stream.pid, stream.store.requests) == (new, {})
+    assert stream.run(action, by_hand=True, run_id="b")["action"] == "relaunch"
 
 
 def test_a_driver_that_starts_slowly_is_waited_for_and_then_replaced(stream: Stream) -> None:

@@ -46,3 +46,4 @@ def test_how_far_back_to_ask() -> None:
     assert seconds_since(None, now) is None
     assert seconds_since("2026-01-31T12:00:01.900000000Z", now) == 11
     assert seconds_since("2026-01-31T12:01:00.000000000Z", now) == 1
+    assert seconds_since("2026-01-31T14:00:01.900000000+02:00", now) == 11

@@ -16,7 +16,7 @@ from spark_jobs.audit.enrich import event_id as independent_event_id
 from spark_jobs.errors import JobError
 from spark_jobs.events.dimensions import derive, overlay, product, user
 from spark_jobs.events.inspection import inspect
-from spark_jobs.events.record import encoded, encoder, event_id
+from spark_jobs.events.record import LARGEST, encoded, encoder, event_id
 from spark_jobs.events.source import COLUMNS, event_time, newest_event, rows
 
 HEADER = ",".join(COLUMNS)
@@ -28,6 +28,14 @@ def write(path: Path, *lines: str) -> Path:
     text = "\n".join([*lines, ""])
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path
+
+
+def test_a_row_too_large_for_kafka_is_named_after_those_before_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.csv", HEADER, ROW, ROW.replace("lenovo", '"' + "x" * LARGEST), BARE)
+    read = encoded(path, "a shop", timedelta(0), 0, None)
+    assert next(read)[0] == 1
+    with pytest.raises(JobError, match=r"row 2 of .* is a record of 1,000,\d+ bytes"):
+        next(read)
 
 
 @pytest.mark.parametrize("name", ["events.csv", "events.csv.gz"])
@@ -138,12 +146,14 @@ def test_inspection_ends_at_the_midnight_after_the_last_event(tmp_path: Path) ->
 def test_dimensions_keep_the_newest_facts_and_skip_garbage() -> None:
     known = ROW.split(",")
     later = ["2019-10-03 00:00:00 UTC", "view", "1307067", "", "", "", "99.00", "550050854", "s"]
-    derived = derive([known, later, ["garbage"], BARE.replace(",9,", ",-9,").split(",")])
+    absurd = ["2999-01-01 00:00:00 UTC", *known[1:]]
+    derived = derive([known, later, absurd, ["garbage"], BARE.replace(",9,", ",-9,").split(",")])
     laptop = product(1307067, derived.products[1307067])
     assert (laptop["category_name"], laptop["subcategory"], laptop["brand"]) == ("computers", "notebook", "lenovo")
     assert laptop["price"] == 99.0
     assert product(5, derived.products[5])["category_name"] is None
     assert list(derived.users) == [550050854]
+    assert derived.users[550050854]["last_event"] == datetime(2019, 10, 3, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("price", ["Infinity", "NaN", "-1", "cheap", ""])
@@ -160,7 +170,8 @@ def test_synthetic_attributes_depend_on_the_id_alone() -> None:
 
 
 def test_the_shops_own_columns_win_and_are_not_synthetic(tmp_path: Path) -> None:
-    path = write(tmp_path / "users.csv", "user_id,country,loyalty", "7,PT,gold", "8,BR,")
+    # As Excel writes it, with a byte order mark.
+    path = write(tmp_path / "users.csv", "\ufeffuser_id,country,loyalty", "7,PT,gold", "8,BR,")
     users = {7: user(7, {})}
     assert overlay(users, path, "user_id", lambda key: user(key, {})) == 2
     assert (users[7]["country"], users[7]["loyalty"]) == ("PT", "gold")

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from deploy.apply import Deployment
 from deploy.check import report
+from deploy.deployed import as_deployed
 from deploy.errors import DeployError
 from deploy.parts import PARTS, chosen
 from deploy.settings import ACCESS_MODES, Settings
 from deploy.tools import Tools
+
+_REMEMBERED = ("registry", "tag", "storage_class", "access_mode")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,10 +29,15 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--namespace", default="shopstream", help="where the platform lives (default: %(default)s)"
         )
-        command.add_argument("--registry", default="", help="host and path before the names of our images")
-        command.add_argument("--tag", default="0.1.0", help="tag of both images (default: %(default)s)")
-        command.add_argument("--storage-class", default="", help="class of the shared volumes (default: the cluster's)")
-        command.add_argument("--access-mode", default=ACCESS_MODES[0], help=f"{' or '.join(ACCESS_MODES)}")
+        # What is not given stays as it is deployed: one part alone must not change the images of all.
+        command.add_argument("--registry", help="host and path before the names of our images (default: as deployed)")
+        command.add_argument("--tag", help=f"tag of both images (default: as deployed, else {Settings.tag})")
+        command.add_argument(
+            "--storage-class", help="class of the shared volumes (default: as deployed, else the cluster's)"
+        )
+        command.add_argument(
+            "--access-mode", help=f"{' or '.join(ACCESS_MODES)} (default: as deployed, else the first)"
+        )
         command.add_argument("--skip", default="", help="parts that you do without or have already, by name")
     install.add_argument("--dry-run", action="store_true", help="change nothing, have the cluster check it")
     install.add_argument("--only", default="", help=f"install only these of: {' '.join(part.name for part in PARTS)}")
@@ -49,16 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         DeployError: It cannot be done.
     """
+    tools = Tools(arguments.context)
+    known = as_deployed(tools, arguments.namespace)
+    given = {name: value for name in _REMEMBERED if (value := getattr(arguments, name)) is not None}
     settings = Settings(
         namespace=arguments.namespace,
-        registry=arguments.registry,
-        tag=arguments.tag,
-        storage_class=arguments.storage_class,
-        access_mode=arguments.access_mode,
         context=arguments.context,
         charts=getattr(arguments, "charts", None),
+        **known | given,
     )
-    tools = Tools(settings.context)
     skip = _words(arguments.skip)
     if arguments.command == "check":
         chosen([], skip, [])

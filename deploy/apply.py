@@ -52,6 +52,10 @@ class Deployment:
             print(f"[{number}/{len(parts)}] {part.name}: {part.what}", flush=True)
             if part.secrets:
                 self._secrets(left_out)
+            if not self._dry_run:
+                # What cannot be changed is made anew.
+                for name in part.redone:
+                    self._tools.kubectl("delete", name, "--namespace", self._settings.namespace, "--ignore-not-found")
             if part.chart:
                 self._chart(part.name, part.chart)
             if part.files:
@@ -78,8 +82,6 @@ class Deployment:
         if self._dry_run:
             self._check(part, documents)
             return
-        for name in part.redone:
-            self._tools.kubectl("delete", name, "--namespace", self._settings.namespace, "--ignore-not-found")
         done = self._tools.kubectl(*_APPLY, given="---\n".join(document.text for document in documents))
         print(f"  {len(done.splitlines())} objects are as they should be", flush=True)
 
@@ -119,7 +121,8 @@ class Deployment:
         namespace = chart.namespace or self._settings.namespace
         options = ["--namespace", namespace, "--values", str(VALUES / f"{name}.yaml")]
         for option in chart.options(self._settings):
-            options += ["--set", option]
+            # Text, whatever it looks like: a tag may be a number.
+            options += ["--set-string", option]
         source = self._source(chart)
         if self._dry_run:
             self._render(name, chart, [*source, *options])

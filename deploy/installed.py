@@ -48,11 +48,11 @@ def of_config(tools: Tools, settings: Settings) -> Finding:
     """Whether the ConfigMap is complete and names the image that is to run."""
     found = tools.get("configmap", "shopstream-config", "--namespace", settings.namespace)
     if found is None:
-        return Finding("settings", MISSING, "no ConfigMap shopstream-config", "make deploy ONLY=platform")
+        return Finding("settings", MISSING, "no ConfigMap shopstream-config", "make deploy ONLY=settings")
     data = found.get("data") or {}
     if lacking := [key for key in CONFIG_KEYS if not data.get(key)]:
         return Finding(
-            "settings", MISSING, f"shopstream-config lacks {', '.join(lacking)}", "make deploy ONLY=platform"
+            "settings", MISSING, f"shopstream-config lacks {', '.join(lacking)}", "make deploy ONLY=settings"
         )
     image = data["SHOPSTREAM_SPARK_IMAGE"]
     if image != settings.image("spark"):

@@ -79,10 +79,8 @@ def _airflow(settings: Settings) -> Sequence[str]:
 PARTS = (
     Part(
         "platform",
-        "namespace, accounts and their rights, settings, volumes, network policies",
-        files=tuple(
-            f"manifests/{name}.yaml" for name in ("namespace", "rbac", "config", "storage", "network-policies")
-        ),
+        "namespace, accounts and their rights, volumes, network policies",
+        files=tuple(f"manifests/{name}.yaml" for name in ("namespace", "rbac", "storage", "network-policies")),
     ),
     Part("quota", "limits for a shared cluster", files=("manifests/quota.yaml",), optional=True),
     Part("secrets", "passwords and keys that nobody has made yet", secrets=True),
@@ -151,12 +149,16 @@ PARTS = (
             options=lambda settings: (f"spark.jobNamespaces={{{settings.namespace}}}",),
         ),
     ),
+    # Not before: Airflow's pods of an earlier version would start jobs of the new one meanwhile.
+    Part("settings", "what Airflow and the jobs are told", files=("manifests/config.yaml",)),
     Part(
         "airflow",
         "Airflow, which starts everything else",
         chart=Chart(
             "airflow", "1.22.0", "https://airflow.apache.org", release="airflow", options=_airflow, seconds=1200
         ),
+        # Another tag within minutes finds the one of before, and a Job cannot be changed.
+        redone=("job/airflow-run-airflow-migrations",),
     ),
 )
 

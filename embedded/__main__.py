@@ -18,7 +18,7 @@ from embedded.home import exclusive
 from embedded.logs import COMPONENTS, show
 from embedded.progress import Progress
 from embedded.reset import confirm, reset
-from embedded.stack import current_settings, described_settings, open_stack
+from embedded.stack import current_settings, described_settings, ending_settings, open_stack
 from embedded.status import status
 from embedded.up import Up, where_to_click
 
@@ -41,7 +41,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _down(_: argparse.Namespace) -> int:
-    settings = current_settings(os.environ)
+    settings = ending_settings(os.environ)
     with exclusive(settings.home, "down"):
         if not down(settings, Progress()):
             print("nothing was running")
@@ -60,7 +60,7 @@ def _logs(options: argparse.Namespace) -> int:
 
 
 def _reset(options: argparse.Namespace) -> int:
-    settings = current_settings(os.environ)
+    settings = ending_settings(os.environ)
     confirm(settings, options.yes)
     with exclusive(settings.home, "reset"):
         reset(settings, Progress())

@@ -12,6 +12,10 @@ from pathlib import Path
 from embedded.errors import StackError
 
 
+class DamagedError(StackError):
+    """The kept credentials cannot be read."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """All secrets; passwords and keys are URL-safe, so they fit into a connection string unchanged."""
@@ -49,7 +53,7 @@ def read(state: Path) -> Credentials | None:
     """The kept credentials, None before the first start.
 
     Raises:
-        StackError: the file is damaged.
+        DamagedError: the file is damaged.
     """
     path = secrets_file(state)
     try:
@@ -58,7 +62,7 @@ def read(state: Path) -> Credentials | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        raise StackError(f"{path} is damaged (restore it from a backup, or start over: make reset)") from None
+        raise DamagedError(f"{path} is damaged (restore it from a backup, or start over: make reset)") from None
 
 
 def read_or_create(state: Path) -> Credentials:

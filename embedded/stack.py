@@ -54,6 +54,14 @@ def described_settings(environ: Mapping[str, str]) -> Settings:
     return read_settings(environ, known.mongodb_password if known else None)
 
 
+def ending_settings(environ: Mapping[str, str]) -> Settings:
+    """As `current_settings`, for who only ends or deletes the stack: that needs no credentials, even damaged ones."""
+    try:
+        return current_settings(environ)
+    except credentials.DamagedError:
+        return read_settings(dict(environ) | recorded_variables(home_of(environ)), None)
+
+
 def current_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of the stack that runs in this home, whatever `environ` says by now; else those in `environ`."""
     recorded = recorded_variables(home_of(environ))

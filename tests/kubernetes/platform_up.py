@@ -154,7 +154,7 @@ def _install(cluster: Cluster, namespace: str, servers: Servers) -> str:
         ],
     )  # fmt: skip
     options = ["--namespace", namespace, "--tag", TAG, "--access-mode", "ReadWriteOnce"]
-    done = run(cluster, "apply", *options, "--only", "platform secrets")
+    done = run(cluster, "apply", *options, "--only", "platform secrets settings")
     assert done.returncode == 0, done.stderr
     settings = {
         "KAFKA_BOOTSTRAP_SERVERS": servers.broker.secured,

@@ -42,7 +42,7 @@ def deployed(cluster: Cluster, namespace: str, charts: Path) -> tuple[str, list[
 
 
 def install(cluster: Cluster, options: list[str], charts: Path) -> subprocess.CompletedProcess[str]:
-    return run(cluster, "apply", *options, "--only", "platform secrets airflow", "--charts", str(charts))
+    return run(cluster, "apply", *options, "--only", "platform secrets settings airflow", "--charts", str(charts))
 
 
 def secret(cluster: Cluster, namespace: str, name: str) -> dict[str, str]:
@@ -121,6 +121,19 @@ def test_doing_it_again_changes_nothing_that_exists(
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(": complete") == 3
     assert versions() == before
+
+
+def test_one_part_alone_keeps_images_and_volumes_as_they_are(cluster: Cluster, deployed: tuple[str, list[str]]) -> None:
+    namespace, _ = deployed
+    before = cluster.get("configmap", "shopstream-config", "-n", namespace)["data"]
+    done = run(cluster, "apply", "--namespace", namespace, "--only", "platform settings")
+    assert done.returncode == 0, done.stderr
+    assert cluster.get("configmap", "shopstream-config", "-n", namespace)["data"] == before
+    done = run(cluster, "apply", "--namespace", namespace, "--only", "settings", "--tag", "8")
+    assert done.returncode == 0, done.stderr
+    data = cluster.get("configmap", "shopstream-config", "-n", namespace)["data"]
+    assert data["SHOPSTREAM_SPARK_IMAGE"] == "registry.example.com/shop/shopstream-spark:8"
+    run(cluster, "apply", "--namespace", namespace, "--only", "settings", "--tag", "7")
 
 
 def test_a_missing_key_is_made_up_and_the_others_stay(

@@ -7,7 +7,11 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from shopstream.config import PROJECT
+from shopstream.config import PROJECT, runtime_name
+
+# What makes the SparkApplication.
+_PLUGIN = Path(__file__).resolve().parents[1]
+MANIFEST_SOURCES = (_PLUGIN / "resources.py", _PLUGIN / "pods/parts.py", _PLUGIN / "pods/spark_application.py")
 
 # Variables that change what the stream does. Secrets go in too, as a changed password needs a new driver;
 # only the hash leaves this module.
@@ -46,6 +50,10 @@ def config_hash(env: Mapping[str, str] = os.environ, project: Path = PROJECT) ->
     digest = hashlib.sha256()
     for name in RELEVANT:
         digest.update(f"{name}={env.get(name, '')}\0".encode())
+    if runtime_name(env) == "kubernetes":
+        # The code is in the image, which is among the variables; what is around it is not.
+        for path in MANIFEST_SOURCES:
+            digest.update(path.read_bytes())
     for path in stream_sources(project / "spark_jobs"):
         digest.update(f"{path.relative_to(project).as_posix()}\0".encode())
         digest.update(path.read_bytes())

@@ -64,8 +64,10 @@ def test_the_restore_finds_what_the_backup_leaves() -> None:
     written, read = (pod["containers"][0]["command"][-1] for pod in (backup, restore))
     assert ".archive.gz" in written
     assert "/backup/*.archive.gz | sort | tail -n 1" in read
-    assert "--oplog --gzip" in written
-    assert "--oplogReplay --gzip" in read
+    assert "--gzip" in written
+    assert "--gzip" in read
+    database = named("ConfigMap", "shopstream-config")["data"]["SHOPSTREAM_DATABASE"]
+    assert f"--nsInclude='{database}.*'" in read
 
 
 def test_scripts_in_manifests_are_sound() -> None:
@@ -82,7 +84,8 @@ def test_every_network_policy_speaks_of_pods_that_exist() -> None:
     known |= {("tier", "airflow"), ("component", "api-server"), ("component", "statsd")}
     known |= {("spark-role", "driver"), ("spark-role", "executor"), ("strimzi.io/cluster", "shopstream")}
     known |= {("kubernetes.io/metadata.name", "monitoring"), ("shopstream/ingress", "true")}
-    known |= {("app.kubernetes.io/name", name) for name in ("mongodb", "mongodb-init", "mongodb-backup", "postgres")}
+    known |= {("app.kubernetes.io/name", name) for name in ("mongodb", "mongodb-init", "postgres")}
+    known |= {("app.kubernetes.io/name", f"mongodb-{name}") for name in ("backup", "restore")}
     used: set[tuple[str, str]] = set()
     for policy in (one for one in objects() if one["kind"] == "NetworkPolicy"):
         for where, value in walk(policy["spec"]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from helm_files import named, pod_specs, values
+from helm_files import named, objects, pod_specs, values
 
 from deploy.cluster import LARGEST_POD_MIB, NEEDED_CPU, NEEDED_MEMORY_MIB, cpus, mebibytes
 
@@ -111,3 +112,16 @@ def test_the_suggested_quota_has_room_for_all_of_it() -> None:
     hard = named("ResourceQuota", "shopstream")["spec"]["hard"]
     assert cpus(hard["requests.cpu"]) >= NEEDED_CPU
     assert mebibytes(hard["requests.memory"]) >= NEEDED_MEMORY_MIB
+    assert mebibytes(hard["requests.storage"]) >= sum(_claimed())
+
+
+def _claimed() -> Iterator[float]:
+    """What every volume asks for, in MiB."""
+    for one in objects():
+        spec = one.get("spec", {})
+        if one["kind"] == "PersistentVolumeClaim":
+            yield mebibytes(spec["resources"]["requests"]["storage"])
+        for claim in spec.get("volumeClaimTemplates", []):
+            yield spec["replicas"] * mebibytes(claim["spec"]["resources"]["requests"]["storage"])
+        if one["kind"] == "KafkaNodePool":
+            yield spec["replicas"] * sum(mebibytes(volume["size"]) for volume in spec["storage"]["volumes"])

@@ -56,6 +56,15 @@ def test_errors_are_one_line_and_change_nothing(environ: Mapping[str, str], sett
     assert not settings.home.exists()
 
 
+def test_damaged_credentials_keep_nobody_from_starting_over(environ: Mapping[str, str], installed: Settings) -> None:
+    installed.state.mkdir(parents=True, exist_ok=True)
+    (installed.state / "secrets.json").write_text("")
+    assert "make reset" in run(environ, "up").stderr
+    assert run(environ, "down").stdout == "nothing was running\n"
+    assert run(environ, "reset", "--yes").returncode == 0
+    assert not installed.state.exists()
+
+
 def test_a_job_that_does_not_exist_is_named(environ: Mapping[str, str]) -> None:
     result = run(environ, "job", "none_such", "--reason", "x")
     assert (result.returncode, result.stdout) == (1, "")

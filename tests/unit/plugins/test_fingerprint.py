@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from airflow_for_tests import REPOSITORY
 
+from shopstream.streaming import fingerprint
 from shopstream.streaming.fingerprint import RELEVANT, config_hash, stream_sources
 
 ENV = {"MONGODB_URI": "mongodb://u:p@h/d", "SHOPSTREAM_TOPIC": "t"}
@@ -43,6 +44,17 @@ def test_what_does_not_concern_the_stream_does_not_count(project: Path) -> None:
     (project / "spark_jobs" / "models" / "churn.py").write_text("changed")
     (project / "spark_jobs" / "jobs" / "churn.py").write_text("changed")
     assert config_hash(ENV | {"SHOPSTREAM_AIRFLOW_PORT": "1", "SHOPSTREAM_EVENTS": "x"}, project) == before
+
+
+def test_on_a_cluster_the_manifest_counts(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = tmp_path / "spark_application.py"
+    manifest.write_text("one")
+    monkeypatch.setattr(fingerprint, "MANIFEST_SOURCES", (manifest,))
+    cluster = ENV | {"SHOPSTREAM_RUNTIME": "kubernetes"}
+    before, local = config_hash(cluster, project), config_hash(ENV, project)
+    manifest.write_text("another")
+    assert config_hash(cluster, project) != before
+    assert config_hash(ENV, project) == local
 
 
 @pytest.mark.parametrize("name", ["config.py", "jobs/stream.py", "streaming/parse.py"])

@@ -72,12 +72,16 @@ class TrainingRun:
         model: Its name.
         as_of: The moment.
         config: Settings.
+
+    Attributes:
+        inputs: Names of the artefacts of other jobs that it has read.
     """
 
     def __init__(self, model: str, as_of: datetime, config: Config) -> None:
         self.model = model
         self.as_of = as_of
         self.config = config
+        self.inputs: list[str] = []
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -114,6 +118,7 @@ class TrainingRun:
         path = self.artefact(name)
         if not path.is_file():
             raise JobError(f"no {name} at {path} (run {name} with the same --as-of first)")
+        self.inputs.append(name)
         return self.spark.read.parquet(str(path))
 
     @property
@@ -135,6 +140,23 @@ class TrainingRun:
             raise JobSkipped(
                 f"no events in the {WINDOW_DAYS} days before {iso(self.as_of)}: "
                 f"the latest one happened at {iso(self.snapshot.last_event)}"
+            )
+
+    def require_same_events(self, db: Database[Document]) -> None:
+        """Require that what was computed comes from one copy of the events: two runs of a moment share a folder.
+
+        Raises:
+            RuntimeError: Another run has copied the events anew meanwhile. A retry computes from the new ones.
+        """
+        made = {name: registry.recorded_run(db, self.as_of, name) or {} for name in self.inputs}
+        copies = {
+            Snapshot.open(self.snapshot.path).fingerprint,
+            *(one.get("data_fingerprint") for one in made.values()),
+        }
+        if copies != {self.snapshot.fingerprint}:
+            raise RuntimeError(
+                f"another run as of {iso(self.as_of)} is at work: it has copied the events anew while {self.model} was "
+                "made from the earlier ones"
             )
 
     def close(self) -> None:
@@ -205,6 +227,8 @@ def _execute(run: TrainingRun, db: Database[Document], collection: str, compute:
         write_parquet(frame, path)
     for name, frame in outcome.artefacts.items():
         write_parquet(frame, run.artefact(name), order="user_id")
+    # By now everything has been read.
+    run.require_same_events(db)
     if outcome.model:
         artefact = ModelStore.open(run.config).save(outcome.model, run.model, run.as_of)
     else:

@@ -150,7 +150,7 @@ def test_users_who_all_did_the_same_are_all_at_medium_risk(event: MakeEvent, fra
     model = train(labelled(frame(events), as_of, as_of - timedelta(days=20)))
     assert model.metrics["auc"] == model.metrics["boosting"]["auc"] == model.metrics["baseline"]["auc"] == 0.5
     assert {row["importance"] for row in model.metrics["feature_importances"]} == {0.0}
-    assert model.thresholds.medium == pytest.approx(0.5, abs=0.1)
+    assert model.thresholds.medium == 0.0
     assert model.thresholds.high is None
     assert len(model.metrics["calibration"]) == 1
 

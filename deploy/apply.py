@@ -10,13 +10,13 @@ from deploy.credentials import complete
 from deploy.objects import Document, render
 from deploy.parts import Chart, Part
 from deploy.settings import VALUES, Settings
-from deploy.tools import Object, ToolError, Tools
+from deploy.tools import FIELD_MANAGER, Object, ToolError, Tools
 
 # A namespace that every cluster has: objects are checked in it as long as the platform's own does not exist.
 STAND_IN = "default"
 
 # Changes of people and controllers to fields that our files set are taken back; all other fields stay theirs.
-_APPLY = ("apply", "--server-side", "--force-conflicts", "--field-manager=shopstream", "--filename=-")
+_APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "--filename=-")
 
 
 class Deployment:

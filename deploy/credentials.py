@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from deploy.errors import DeployError
 from deploy.settings import MONITORING_NAMESPACE, Settings
-from deploy.tools import Tools
+from deploy.tools import FIELD_MANAGER, Tools
 
 MONGODB_MEMBERS = 3
 
@@ -176,5 +176,11 @@ def _write(tools: Tools, name: str, namespace: str, values: Mapping[str, str]) -
         "stringData": dict(values),
     }
     tools.kubectl(
-        "apply", "--server-side", "--force-conflicts", "--field-manager=shopstream", "-f", "-", given=json.dumps(secret)
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        f"--field-manager={FIELD_MANAGER}",
+        "-f",
+        "-",
+        given=json.dumps(secret),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.tools import ToolError, Tools
+from deploy.tools import FIELD_MANAGER, Object, ToolError, Tools
 
 
 def as_deployed(tools: Tools, namespace: str) -> dict[str, str]:
@@ -19,7 +19,7 @@ def as_deployed(tools: Tools, namespace: str) -> dict[str, str]:
     space = ("--namespace", namespace)
     try:
         settings = tools.get("configmap", "shopstream-config", *space) or {}
-        claim = tools.get("persistentvolumeclaim", "shopstream-data", *space) or {}
+        claim = tools.get("persistentvolumeclaim", "shopstream-data", "--show-managed-fields", *space) or {}
     except ToolError:
         return {}
     found = {}
@@ -28,8 +28,16 @@ def as_deployed(tools: Tools, namespace: str) -> dict[str, str]:
         repository, _, found["tag"] = image.rpartition(":")
         found["registry"] = repository.removesuffix("shopstream-spark").rstrip("/")
     described = claim.get("spec") or {}
-    if described.get("storageClassName"):
+    # One that the cluster has chosen stays the cluster's business.
+    if _chosen_by_us(claim, "f:storageClassName"):
         found["storage_class"] = described["storageClassName"]
     if described.get("accessModes"):
         found["access_mode"] = described["accessModes"][0]
     return found
+
+
+def _chosen_by_us(claim: Object, name: str) -> bool:
+    managed = claim.get("metadata", {}).get("managedFields", [])
+    return any(
+        one.get("manager") == FIELD_MANAGER and name in one.get("fieldsV1", {}).get("f:spec", {}) for one in managed
+    )

@@ -17,6 +17,9 @@ from deploy.errors import DeployError
 REPORT_SECONDS = 15.0
 _POLL_SECONDS = 0.5
 
+# Who changes objects, as the server remembers it.
+FIELD_MANAGER = "shopstream"
+
 Object = dict[str, Any]
 
 

@@ -16,6 +16,7 @@ from helm_files import REPOSITORY
 from deploy.apply import waiting
 from deploy.cluster import version_of
 from deploy.credentials import WANTED
+from deploy.deployed import as_deployed
 from deploy.errors import DeployError
 from deploy.findings import LOOK, MISSING, OK, Finding, summary, table
 from deploy.installed import images_of
@@ -23,6 +24,7 @@ from deploy.objects import documents
 from deploy.parts import PARTS, chosen
 from deploy.rights import Right, needed
 from deploy.settings import Settings
+from deploy.tools import Object, Tools
 
 
 def deploy(*arguments: str, path: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
@@ -164,3 +166,17 @@ def test_pods_that_are_waited_for() -> None:
     assert waiting([ready, done]) == "not ready: no pod"
     assert waiting([ready, stuck]) == "not ready: c ImagePullBackOff"
     assert waiting([stuck] * 6).endswith("...")
+
+
+@pytest.mark.parametrize(("manager", "kept"), [("shopstream", {"storage_class": "fast"}), ("kube-apiserver", {})])
+def test_what_is_not_said_is_as_deployed(manager: str, kept: dict[str, str]) -> None:
+    class Cluster(Tools):
+        def get(self, *arguments: str) -> Object | None:
+            if arguments[0] == "configmap":
+                return {"data": {"SHOPSTREAM_SPARK_IMAGE": "host:5000/team/shopstream-spark:1.4.0"}}
+            fields = {"manager": manager, "fieldsV1": {"f:spec": {"f:storageClassName": {}}}}
+            spec = {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"]}
+            return {"metadata": {"managedFields": [fields]}, "spec": spec}
+
+    image = {"registry": "host:5000/team", "tag": "1.4.0", "access_mode": "ReadWriteOnce"}
+    assert as_deployed(Cluster(), "shop") == image | kept

@@ -81,10 +81,11 @@ class Lifecycle:
         problems = judge(facts, self._limits)
         figures = _figures(driver, facts)
         _report(figures, problems)
-        if by_hand and driver and self._has_been_done(action, driver, run_id):
+        known = self._store.wish()
+        if by_hand and driver and _has_been_done(action, driver, known, run_id):
             log.info("An earlier try of this run has launched %s: there is no need to %s again", driver.name, action)
             action = Action.ENSURE
-        wish = self._renew_wish(action, by_hand, run_id, now)
+        wish = self._renew_wish(known, action, by_hand, run_id, now)
         launches = self._store.launches()
         step = decide(
             action,
@@ -138,15 +139,8 @@ class Lifecycle:
                 error = str(failure)
         return driver, Facts(now, driver.started_at if driver else None, heartbeat, self._wanted_hash, lag), error
 
-    def _has_been_done(self, action: Action, driver: Driver, run_id: str) -> bool:
-        """Tell whether this is a retry, and the driver the one that an earlier try has launched as it was asked to."""
-        wish = self._store.wish()
-        asked = wish.since if action in (Action.RESTART, Action.REBUILD) and wish.run_id == run_id else None
-        return asked is not None and driver.started_at >= asked - CLOCKS_DIFFER
-
-    def _renew_wish(self, action: Action, by_hand: bool, run_id: str, now: datetime) -> Wish:
+    def _renew_wish(self, known: Wish, action: Action, by_hand: bool, run_id: str, now: datetime) -> Wish:
         """Remember what a person asks for; a scheduled run asks for nothing."""
-        known = self._store.wish()
         # A retry asks for nothing new.
         if not by_hand or known.run_id == run_id:
             return known
@@ -227,6 +221,12 @@ def _figures(driver: Driver | None, facts: Facts) -> dict[str, Any]:
     if facts.lag:
         figures |= {"lag_events": facts.lag.events, "lag_seconds": round(facts.lag.seconds, 1)}
     return figures
+
+
+def _has_been_done(action: Action, driver: Driver, wish: Wish, run_id: str) -> bool:
+    """Tell whether this is a retry, and the driver the one that an earlier try has launched as it was asked to."""
+    asked = wish.since if action in (Action.RESTART, Action.REBUILD) and wish.run_id == run_id else None
+    return asked is not None and driver.started_at >= asked - CLOCKS_DIFFER
 
 
 def _report(figures: Mapping[str, Any], problems: Sequence[Problem]) -> None:

@@ -9,12 +9,13 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import FrameType
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, PyMongoError
 from pyspark.sql import DataFrame, SparkSession
@@ -69,6 +70,20 @@ def sole_driver(config: Config) -> Iterator[None]:
         yield
 
 
+def _reason(error: Exception) -> str:
+    """Return an error in one line; the first one of Py4J names its own call, the second one says what Java says."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return " ".join(lines[: 2 if isinstance(error, Py4JJavaError) else 1])[:500]
+
+
+def _clean_up(step: Callable[[], object]) -> None:
+    """Do what is left to do; where Spark is ending, what that runs into must not stand in for the reason."""
+    try:
+        step()
+    except Exception as error:
+        log.warning("cleaning up: %s", _reason(error))
+
+
 class StreamingApplication:
     """Runs the streaming query; restarts it on new dimensions and after short outages of what it depends on.
 
@@ -112,7 +127,7 @@ class StreamingApplication:
                     self._outlast(error)
         except Exception as error:
             with suppress(PyMongoError):  # it may be the reason
-                self._heartbeat.state("failed", str(error).splitlines()[0][:500])
+                self._heartbeat.state("failed", _reason(error))
             raise
         self._heartbeat.state("stopped")
 
@@ -161,9 +176,9 @@ class StreamingApplication:
                 self._heartbeat.state("running")
                 self._watch(query, dimensions, start)
             finally:
-                query.stop()
+                _clean_up(query.stop)
         finally:
-            dimensions.release()
+            _clean_up(dimensions.release)
 
     def _start(self, plan: DataFrame, sink: Sink) -> StreamingQuery:
         next_look = EPOCH

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
@@ -137,6 +138,22 @@ def test_down_ends_the_stack_and_nothing_else_and_up_goes_on_where_it_was(shop: 
     shop.run_dag("streaming_lifecycle", {"action": "ensure"})
     send_and_drain(shop, [event(250 + number, 23) for number in range(5)])
     assert driver(shop)["pid"] != pid
+    assert_streaming_collections(shop, SENT)
+    assert_books_balance(shop)
+
+
+def test_a_driver_whose_java_is_ended_names_the_reason_and_comes_back(shop: RunningStack) -> None:
+    first = driver(shop)
+    python = psutil.Process(first["pid"])
+    # As Kubernetes does with a pod that has no time left: Python is not told.
+    java = next(one for one in (*python.parents(), *python.children(recursive=True)) if one.name() == "java")
+    java.terminate()
+    wait_for(lambda: driver(shop)["state"] != "running" and not psutil.pid_exists(first["pid"]), 60, "its end")
+    assert driver(shop)["state"] == "failed"
+    assert "unpersist" not in driver(shop)["error"]
+    shop.run_dag("streaming_lifecycle", {"action": "ensure"})
+    send_and_drain(shop, [event(270 + number, 24) for number in range(5)])
+    assert driver(shop)["pid"] != first["pid"]
     assert_streaming_collections(shop, SENT)
     assert_books_balance(shop)
 

@@ -166,7 +166,7 @@ def test_a_deleted_driver_comes_back_and_every_document_is_exact(platform: Platf
 @pytest.mark.usefixtures("streaming")
 def test_training_runs_as_pods(platform: Platform) -> None:
     platform.unpause("train_models")
-    run_id = platform.run_dag("train_models", {"as_of": AS_OF}, seconds=900)
+    run_id = platform.run_dag("train_models", {"as_of": AS_OF}, seconds=1800)
     api, db = platform.airflow.api, platform.servers.db
     states = api.task_states("train_models", run_id)
     assert len(states) == 12

@@ -59,6 +59,11 @@ class Config:
     snapshot_days: int
     kafka_login: KafkaLogin
 
+    @property
+    def runs_locally(self) -> bool:
+        """Whether Spark's executors are threads of the driver, and no processes of a cluster."""
+        return self.spark_master.startswith("local")
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
         """Read and check the environment.

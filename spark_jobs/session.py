@@ -63,15 +63,14 @@ def spark_session(
         A session with UTC time zone and the MongoDB and Kafka connectors on its class path.
     """
     java_options = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"]
-    local = config.spark_master.startswith("local")
     # On a cluster the manager sets the address.
-    if local:
+    if config.runs_locally:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         java_options.append(_LOCAL_JAVA_OPTIONS)
         java_options.extend(_LONG_RUNNING_JAVA_OPTIONS if long_running else _SHORT_LIVED_JAVA_OPTIONS)
         java_options.extend(_class_archive(config))
     builder = SparkSession.builder.appName(app_name).master(config.spark_master)
-    place = {"spark.ui.enabled": "false"} if local else _CLUSTER_SETTINGS
+    place = {"spark.ui.enabled": "false"} if config.runs_locally else _CLUSTER_SETTINGS
     for key, value in {**_SETTINGS, **place, **(settings or {})}.items():
         builder = builder.config(key, value)
     builder = builder.config("spark.driver.memory", config.spark_driver_memory)

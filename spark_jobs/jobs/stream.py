@@ -14,6 +14,7 @@ from spark_jobs.entry import run
 from spark_jobs.garbage import collect_rarely
 from spark_jobs.mongo import database
 from spark_jobs.session import spark_session
+from spark_jobs.streaming import checkpoint_files
 from spark_jobs.streaming.application import StreamingApplication, sole_driver
 from spark_jobs.streaming.lease import Lease
 from spark_jobs.streaming.outputs import PARSE_ONCE_RULES
@@ -24,6 +25,7 @@ def main(_args: argparse.Namespace, config: Config) -> dict[str, Any]:
     with sole_driver(config):
         db = database(config)
         spark = spark_session("shopstream-stream", config, _settings(config), long_running=True)
+        checkpoint_files.configure(spark, config)
         collect_rarely()
         # Last, as everything before it takes a while: the lease of a driver that was killed runs out meanwhile.
         with Lease(db, config.lease_seconds) as lease:
@@ -45,9 +47,14 @@ def _settings(config: Config) -> dict[str, str]:
         "spark.sql.adaptive.enabled": "false",
         # Sorting a batch's cells takes half the time of holding a set and two sketches for each of them in memory.
         "spark.sql.execution.useObjectHashAggregateExec": "false",
+        # What every operator of a micro-batch, and every broadcast, takes of the heap at least. With the defaults of 16
+        # and 4 MB even small batches fill it so quickly that Java stops for a full collection in every other one.
+        "spark.buffer.pageSize": "1m",
+        "spark.broadcast.blockSize": "256k",
         "spark.sql.optimizer.excludedRules": ",".join(PARSE_ONCE_RULES),
         "spark.sql.streaming.numRecentProgressUpdates": "10",
         "spark.sql.streaming.minBatchesToRetain": "20",
+        **checkpoint_files.settings(config),
     }
 
 

@@ -248,16 +248,20 @@ class OpenVisits:
 
     def forget(self, watermark: datetime) -> None:
         """Release the visits that no event newer than `watermark` can join; shorten those that go on and on."""
+        closed = watermark - VISIT_GAP
         for user_session, session in list(self._sessions.items()):
             if len(session.parts) > MAX_PARTS:
                 session.shorten(user_session, watermark)
-            if all(one["last_event"] + VISIT_GAP >= watermark for one in session.parts.values()):
+            ends = [one["last_event"] for one in session.parts.values()]
+            if min(ends) >= closed:
+                continue
+            if max(ends) < closed:
+                # Nearly always: no need to find out which of its visits is closed.
+                del self._sessions[user_session]
                 continue
             for visit in session.visits(user_session):
-                if visit["session_end"] + VISIT_GAP < watermark:
+                if visit["session_end"] < closed:
                     for one in visit["parts"]:
                         del session.parts[visit["user_id"], one["window_start"]]
                     del session.written[visit["_id"]]
                     session.taken.add(visit["_id"])
-            if not session.parts:
-                del self._sessions[user_session]

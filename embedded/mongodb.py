@@ -28,7 +28,7 @@ def command(settings: Settings, port: int, authentication: bool) -> list[str]:
     """The server's command line; without `authentication` only ever for `provision`."""
     binary = settings.mongodb_binary or settings.venvs / "stack/bin/secantusd-py"
     parts = [str(binary), "--config", str(_own_config(settings)), "--host", "127.0.0.1", "--port", str(port)]
-    parts += ["--storage-path", str(settings.state / "mongodb"), "--cache-size", "256M", "--log-level", "WARNING"]
+    parts += ["--storage-path", str(settings.state / "mongodb"), "--cache-size", "1G", "--log-level", "WARNING"]
     # Nothing here reads change streams, and without the log they need inserts are half as fast again.
     parts += ["--standalone"]
     parts += ["--auth"] if authentication else []

@@ -8,7 +8,7 @@ of a local disk as atomically.
 Two things have to be changed for that. pyspark's jars bring another local file system, Hive's, which replaces no file;
 Spark would take its refusal for success, and keep the file of an earlier attempt. And Hadoop's keeps a checksum of each
 file in a second one, which is renamed after the first: a kill in between would leave a file that does not fit its
-checksum. There are none in Spark's usual way either.
+checksum. In Spark's usual way a renamed file has none either; RocksDB's own files have theirs inside.
 
 On a cluster every executor would have to be told that. There, Spark's usual way it is.
 """

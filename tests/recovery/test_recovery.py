@@ -148,8 +148,7 @@ def test_a_driver_whose_java_is_ended_names_the_reason_and_comes_back(shop: Runn
     # As Kubernetes does with a pod that has no time left: Python is not told.
     java = next(one for one in (*python.parents(), *python.children(recursive=True)) if one.name() == "java")
     java.terminate()
-    wait_for(lambda: driver(shop)["state"] != "running" and not psutil.pid_exists(first["pid"]), 60, "its end")
-    assert driver(shop)["state"] == "failed"
+    wait_for(lambda: driver(shop)["state"] == "failed", 60, "it has failed")
     assert "unpersist" not in driver(shop)["error"]
     shop.run_dag("streaming_lifecycle", {"action": "ensure"})
     send_and_drain(shop, [event(270 + number, 24) for number in range(5)])

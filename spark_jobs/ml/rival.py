@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from spark_jobs.config import Config
+from spark_jobs.errors import first_lines
 from spark_jobs.ml.as_of import iso
 from spark_jobs.ml.churn import held_out_auc
 from spark_jobs.ml.model_store import ModelStore
@@ -35,7 +36,7 @@ def rival_auc(run: TrainingRun, promoted: Document | None, config: Config) -> fl
         pipeline = store.load(path)
     except Exception as error:
         # Of another version of Spark, or half overwritten: it must not keep all later ones from being promoted.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_lines(error)
         log.warning("the promoted model of %s cannot be loaded (%s): its figures of then count", promoted_at, reason)
         return None
     if pipeline is None:

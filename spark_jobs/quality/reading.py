@@ -14,6 +14,7 @@ import pandas as pd
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from spark_jobs.errors import first_lines
 from spark_jobs.events.topic import KafkaUnreachable
 from spark_jobs.mongo import Document
 from spark_jobs.quality.frames import to_frames
@@ -153,7 +154,7 @@ def attempt(name: str, step: Callable[[], Item]) -> tuple[str | None, Item | Non
 
 def first_line(error: BaseException) -> str:
     """What went wrong, without the driver's description of the whole topology."""
-    return (str(error).splitlines() or [type(error).__name__])[0].split(" (configured timeouts")[0][:300]
+    return first_lines(error).split(" (configured timeouts")[0][:300]
 
 
 def generation(db: Database[Document]) -> str | None:

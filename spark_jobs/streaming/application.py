@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_jobs.config import Config
-from spark_jobs.errors import JobError
+from spark_jobs.errors import JobError, first_lines
 from spark_jobs.mongo import Document, indexed
 from spark_jobs.streaming import dimension_versions, rebuild
 from spark_jobs.streaming.checkpoint import Checkpoint, Origin
@@ -72,8 +72,7 @@ def sole_driver(config: Config) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """Return an error in one line; the first one of Py4J names its own call, the second one says what Java says."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return " ".join(lines[: 2 if isinstance(error, Py4JJavaError) else 1])[:500]
+    return first_lines(error, 2 if isinstance(error, Py4JJavaError) else 1)[:500]
 
 
 def _clean_up(step: Callable[[], object]) -> None:

@@ -161,19 +161,13 @@ class StreamingApplication:
             self._heartbeat.lost(start.lost)
             open_visits = self._restore_visits(start)
             log.info("dimensions: %s; %d sessions are open", dimensions.sizes, len(open_visits))
-            sink = Sink(
-                self._db,
-                open_visits,
-                start.origin.generation,
-                start.origin.protected_until,
-                self._heartbeat.newest_record,
-            )
+            sink = Sink(self._db, open_visits, start.origin, self._heartbeat.newest_record)
             self._pausing.clear()
             plan = outputs(self._records(start), dimensions.products, dimensions.users, partitions)
             query = self._start(plan, sink)
             try:
                 self._heartbeat.state("running")
-                self._watch(query, dimensions, start)
+                self._watch(query, sink, dimensions, start)
             finally:
                 _clean_up(query.stop)
         finally:
@@ -221,7 +215,7 @@ class StreamingApplication:
             reader = reader.option("startingOffsets", json.dumps({self._config.topic: start.origin.start_offsets}))
         return reader.load()
 
-    def _watch(self, query: StreamingQuery, dimensions: Dimensions, start: Start) -> None:
+    def _watch(self, query: StreamingQuery, sink: Sink, dimensions: Dimensions, start: Start) -> None:
         polls_per_refresh = max(1, round(self._config.dimension_refresh_seconds / _POLL_SECONDS))
         polls = 0
         origin, batches = start.origin, self._heartbeat.last_batch_id
@@ -237,7 +231,7 @@ class StreamingApplication:
             try:
                 self._lease.confirm()
                 self._heartbeat.beat(QUERY_NAME, idle, query.recentProgress)
-                origin = self._finish_rebuild(origin)
+                origin = self._finish_rebuild(origin, sink)
                 changed = polls % polls_per_refresh == 0 and dimension_versions.current(self._db) != dimensions.version
             except ConnectionFailure as error:
                 # The query finds out by itself whether it can still write.
@@ -254,7 +248,7 @@ class StreamingApplication:
         if failure is not None and not self._pausing.is_set():
             raise RuntimeError(f"the query {QUERY_NAME} failed: {failure}")
 
-    def _finish_rebuild(self, origin: Origin) -> Origin:
+    def _finish_rebuild(self, origin: Origin, sink: Sink) -> Origin:
         if origin.rebuild_until is None or not rebuild.is_complete(origin, self._heartbeat.end_offsets):
             return origin
         # Never beside the sink, which counts and writes the same windows: after the next poll will do as well.
@@ -262,6 +256,7 @@ class StreamingApplication:
             return origin
         try:
             rebuild.remove_stale(self._db, origin)
+            sink.rebuilt()
         finally:
             self._writing.release()
         return self._checkpoint.rebuilt(origin)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from pymongo.database import Database
 
-from spark_jobs.mongo import upsert
+from spark_jobs.mongo import replace, upsert
 from spark_jobs.streaming.times import EPOCH
+from spark_jobs.streaming.visits import Changes, Share
 
 WINDOW = timedelta(minutes=15)
+# So many windows are kept in memory: those of the last ten days. Visits hardly ever change in one that is older.
+REMEMBERED = 1_000
 
 
 def window_of(moment: datetime) -> datetime:
@@ -19,43 +24,124 @@ def window_of(moment: datetime) -> datetime:
     return moment - (moment - EPOCH) % WINDOW
 
 
-def refresh(
-    db: Database[dict[str, Any]], session_starts: Iterable[datetime], without: Collection[str] = frozenset()
-) -> int:
-    """Compute the funnel anew for every window in which a changed visit starts (or started), and store it.
+@dataclass
+class Totals:
+    """The visits that start in one window. Only exact numbers: they can be added to and taken from for ever.
 
-    The visits are read back from `user_session_analytics`, so a window's numbers never drift from its visits.
+    Attributes:
+        sessions: How many visits.
+        views: Visits with a view.
+        carts: Visits with a cart.
+        purchases: Visits with a purchase.
+        duration: Of all visits.
+        value: Of all purchases.
+    """
+
+    sessions: int = 0
+    views: int = 0
+    carts: int = 0
+    purchases: int = 0
+    duration: timedelta = timedelta(0)
+    value: Fraction = Fraction(0)
+
+    def count(self, share: Share, times: int) -> None:
+        """Add a visit (1 times) or take it away (-1 times)."""
+        self.sessions += times
+        self.views += times * share.has_view
+        self.carts += times * share.has_cart
+        self.duration += times * (share.session_end - share.session_start)
+        if share.has_purchase:
+            self.purchases += times
+            self.value += times * Fraction(share.total_purchase_value)
+
+
+class KnownWindows:
+    """The totals of windows whose every visit has been counted, kept current with the changes of each micro-batch.
+
+    Args:
+        after: Windows that start later may be remembered; None if none may, because something else than the changes of
+            micro-batches changes visits.
+    """
+
+    def __init__(self, after: datetime | None) -> None:
+        self.after = after
+        self._totals: dict[datetime, Totals] = {}
+
+    def update(self, changes: Changes) -> dict[datetime, Totals | None]:
+        """Count what has changed.
+
+        Returns:
+            The windows that are concerned, with their totals; None for those that are not known.
+        """
+        windows: dict[datetime, Totals | None] = {}
+        for shares, times in ((changes.before, -1), (changes.after, 1)):
+            for share in shares:
+                window = window_of(share.session_start)
+                totals = windows.setdefault(window, self._totals.get(window))
+                if totals:
+                    totals.count(share, times)
+        return windows
+
+    def learn(self, windows: Mapping[datetime, Totals]) -> None:
+        """Remember windows whose visits have just been counted."""
+        if self.after is not None:
+            self._totals |= {window: totals for window, totals in windows.items() if window > self.after}
+            for window in sorted(self._totals)[:-REMEMBERED]:
+                del self._totals[window]
+
+
+def write(db: Database[dict[str, Any]], changes: Changes, known: KnownWindows) -> None:
+    """Store the funnel of every window in which visits change, once these are stored.
 
     Args:
         db: The platform's database.
-        session_starts: When they start, or started.
-        without: `_id`s of visits that are about to be removed. They are removed afterwards: after a crash in between
-            they still tell which window has to be computed anew.
+        changes: What has changed. Documents to be removed are removed afterwards: after a crash in between they still
+            tell which window has to be counted anew.
+        known: The windows that need not be counted anew.
+    """
+    windows = known.update(changes)
+    _store(db, {window: totals for window, totals in windows.items() if totals is not None}, replace)
+    unknown = [window for window, totals in windows.items() if totals is None]
+    known.learn(refresh(db, unknown, without=changes.deletes))
+
+
+def refresh(
+    db: Database[dict[str, Any]], windows: Iterable[datetime], without: Collection[str] = frozenset()
+) -> dict[datetime, Totals]:
+    """Count the visits of windows in `user_session_analytics`, and store the funnel.
+
+    Args:
+        db: The platform's database.
+        windows: When they start.
+        without: `_id`s of visits that are about to be removed.
 
     Returns:
-        How many windows were written or removed.
+        The totals of each window.
     """
-    windows = sorted({window_of(start) for start in session_starts})
-    for first, last in _runs(windows):
-        found = {
-            row["_id"]: row for row in db["user_session_analytics"].aggregate(_pipeline(first, last + WINDOW, without))
-        }
-        run = [window for window in windows if first <= window <= last]
-        upsert(db, "conversion_funnel", (document(window, found[window]) for window in run if window in found))
-        gone = [_id(window) for window in run if window not in found]
-        if gone:
-            db["conversion_funnel"].delete_many({"_id": {"$in": gone}})
-    return len(windows)
+    counted: dict[datetime, Totals] = {}
+    for run in _runs(sorted(set(windows))):
+        pipeline = _pipeline(run[0], run[-1] + WINDOW, without)
+        found = {row["_id"]: _totals(row) for row in db["user_session_analytics"].aggregate(pipeline)}
+        totals = {window: found.get(window, Totals()) for window in run}
+        _store(db, totals, upsert)
+        counted |= totals
+    return counted
 
 
-def _runs(windows: list[datetime], longest_gap: timedelta = timedelta(hours=1)) -> list[tuple[datetime, datetime]]:
-    """Join windows that lie close together into ranges, so that one query serves many."""
-    runs: list[tuple[datetime, datetime]] = []
+def _store(db: Database[dict[str, Any]], windows: Mapping[datetime, Totals], write: Callable[..., Any]) -> None:
+    write(db, "conversion_funnel", (document(window, totals) for window, totals in windows.items() if totals.sessions))
+    if gone := [_id(window) for window, totals in windows.items() if not totals.sessions]:
+        db["conversion_funnel"].delete_many({"_id": {"$in": gone}})
+
+
+def _runs(windows: list[datetime], longest_gap: timedelta = timedelta(hours=1)) -> list[list[datetime]]:
+    """Put windows that lie close together into one list, so that one query serves them."""
+    runs: list[list[datetime]] = []
     for window in windows:
-        if runs and window - runs[-1][1] <= longest_gap:
-            runs[-1] = (runs[-1][0], window)
+        if runs and window - runs[-1][-1] <= longest_gap:
+            runs[-1].append(window)
         else:
-            runs.append((window, window))
+            runs.append([window])
     return runs
 
 
@@ -68,34 +154,44 @@ def _pipeline(start: datetime, end: datetime, without: Collection[str]) -> list[
         {
             "$group": {
                 "_id": {"$dateTrunc": {"date": "$session_start", "unit": "minute", "binSize": 15}},
-                "total_sessions": {"$sum": 1},
-                "sessions_with_view": count("has_view"),
-                "sessions_with_cart": count("has_cart"),
-                "sessions_with_purchase": count("has_purchase"),
-                "avg_session_duration": {"$avg": "$session_duration_minutes"},
-                "purchase_value": {"$sum": "$total_purchase_value"},
+                "sessions": {"$sum": 1},
+                "views": count("has_view"),
+                "carts": count("has_cart"),
+                "purchases": count("has_purchase"),
+                "minutes": {"$sum": "$session_duration_minutes"},
+                "value": {"$sum": "$total_purchase_value"},
             }
         },
     ]
 
 
-def document(window: datetime, totals: dict[str, Any]) -> dict[str, Any]:
+def _totals(row: Mapping[str, Any]) -> Totals:
+    return Totals(
+        sessions=row["sessions"],
+        views=row["views"],
+        carts=row["carts"],
+        purchases=row["purchases"],
+        # Events have times of whole milliseconds, so their sum can be told exactly from that of the rounded minutes.
+        duration=timedelta(milliseconds=round(row["minutes"] * 60_000)),
+        value=Fraction(row["value"]),
+    )
+
+
+def document(window: datetime, totals: Totals) -> dict[str, Any]:
     """Build the document of `conversion_funnel`; rates are percent, 0 where there is nothing to divide by."""
-    sessions, views = totals["total_sessions"], totals["sessions_with_view"]
-    carts, purchases = totals["sessions_with_cart"], totals["sessions_with_purchase"]
     return {
         "_id": _id(window),
         "window_start": window,
         "window_end": window + WINDOW,
-        "total_sessions": sessions,
-        "sessions_with_view": views,
-        "sessions_with_cart": carts,
-        "sessions_with_purchase": purchases,
-        "view_to_cart_rate": _percent(carts, views),
-        "cart_to_purchase_rate": _percent(purchases, carts),
-        "overall_conversion_rate": _percent(purchases, sessions),
-        "avg_session_duration": totals["avg_session_duration"],
-        "avg_purchase_value": totals["purchase_value"] / purchases if purchases else None,
+        "total_sessions": totals.sessions,
+        "sessions_with_view": totals.views,
+        "sessions_with_cart": totals.carts,
+        "sessions_with_purchase": totals.purchases,
+        "view_to_cart_rate": _percent(totals.carts, totals.views),
+        "cart_to_purchase_rate": _percent(totals.purchases, totals.carts),
+        "overall_conversion_rate": _percent(totals.purchases, totals.sessions),
+        "avg_session_duration": totals.duration / timedelta(minutes=1) / totals.sessions,
+        "avg_purchase_value": float(totals.value / totals.purchases) if totals.purchases else None,
     }
 
 

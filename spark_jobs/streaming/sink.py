@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -19,9 +19,11 @@ from pyspark.sql import DataFrame
 from spark_jobs.mongo import Document, merge, replace, upsert
 from spark_jobs.streaming import funnel, records, windows
 from spark_jobs.streaming.cells import VISIT_PART
+from spark_jobs.streaming.checkpoint import Origin
 from spark_jobs.streaming.counts import BatchCounts, count
+from spark_jobs.streaming.funnel import KnownWindows
 from spark_jobs.streaming.outputs import Batch, fetch
-from spark_jobs.streaming.times import moments, since_epoch
+from spark_jobs.streaming.times import EPOCH, moments, since_epoch
 from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
 
 log = logging.getLogger(__name__)
@@ -51,9 +53,8 @@ class Sink:
     Args:
         db: The platform's database.
         open_visits: The visits that may still change, as they stand after the last finished batch.
-        generation: Name of the checkpoint, written into every derived document.
-        protected_until: Windows and visits up to here are left as they are: some of their events are no longer in
-            Kafka. None where all are.
+        origin: What the checkpoint was made for: its generation is written into every derived document, windows and
+            visits that it protects are left as they are.
         newest_record: The newest Kafka timestamp of all finished batches.
     """
 
@@ -61,15 +62,16 @@ class Sink:
         self,
         db: Database[Document],
         open_visits: OpenVisits,
-        generation: str,
-        protected_until: datetime | None,
+        origin: Origin,
         newest_record: datetime,
     ) -> None:
         self._db = db
         self.open_visits = open_visits
-        self._generation = generation
-        self._protected_until = protected_until
+        self._generation = origin.generation
+        self._protected_until = origin.protected_until
         self._newest_record = newest_record
+        # As long as a rebuild goes on, visits of the earlier checkpoint are replaced unseen, and removed at its end.
+        self._funnel_windows = KnownWindows(None if origin.rebuild_until else self._whole_after)
 
     def write(self, batch: DataFrame, batch_id: int, late_until: datetime | None) -> BatchCounts:
         """Write one micro-batch; returns when every collection has it.
@@ -84,13 +86,16 @@ class Sink:
         counts = count(fetched.valid, fetched.refused, late_until)
         timer.lap("compute")
         if counts.accepted or counts.dead_lettered:
-            # The document store works on both at once; neither needs the other.
-            with ThreadPoolExecutor(1) as beside:
-                written = beside.submit(self._write_cells, fetched.cells)
-                self._write_records(fetched)
-                timer.lap("events")
-                written.result()
-            timer.lap("windows and visits")
+            # The document store works on several requests at once, and none of these needs another one's documents.
+            with ThreadPoolExecutor(2) as threads:
+                steps = [
+                    threads.submit(self._write_records, fetched),
+                    threads.submit(self._write_visits, fetched.cells),
+                    threads.submit(self._write_windows, fetched.cells),
+                ]
+                for step in steps:
+                    step.result()
+            timer.lap("store")
             self._newest_record = max(counts.newest_record, self._newest_record)
             log.info(
                 "batch %d: %d accepted, %d dead-lettered in %s; %d sessions are open",
@@ -101,6 +106,10 @@ class Sink:
                 len(self.open_visits),
             )
         return counts
+
+    def rebuilt(self) -> None:
+        """Take note that nothing of an earlier checkpoint is left."""
+        self._funnel_windows.after = self._whole_after
 
     def _write_records(self, batch: Batch) -> None:
         """Write events, which are most likely new, and dead letters, to which people may have added something."""
@@ -113,39 +122,36 @@ class Sink:
         write(self._db, "enriched_events", records.events(batch.valid, now))
         merge(self._db, "dead_letter_events", records.dead_letters(batch.refused, now))
 
-    def _write_cells(self, cells: pa.Table) -> None:
-        """Write the changed windows, visits and funnel."""
-        kinds = cells.column("kind")
-        for kind in windows.FIELDS:
-            self._write_windows(kind, cells.filter(pc.equal(kinds, kind)))
-        self._write_visits(visit_parts(cells))
-
-    def _write_windows(self, kind: str, cells: pa.Table) -> None:
-        """Write the changed windows of a kind; those that hold no event of an earlier batch are certainly new."""
+    def _write_windows(self, cells: pa.Table) -> None:
+        """Write the changed windows; those that hold no event of an earlier batch are certainly new."""
         if self._protected_until is not None:
             cells = cells.filter(pc.greater(cells.column("window_start"), since_epoch(self._protected_until)))
         known = pc.less_equal(cells.column("first_arrival"), since_epoch(self._newest_record))
-        new, changed = cells.filter(pc.invert(known)), cells.filter(known)
-        upsert(self._db, "event_aggregations", windows.documents(kind, new, self._generation))
-        replace(self._db, "event_aggregations", windows.documents(kind, changed, self._generation))
+        kinds = cells.column("kind")
+        for kind in windows.FIELDS:
+            of_kind = pc.equal(kinds, kind)
+            new, changed = cells.filter(pc.and_not(of_kind, known)), cells.filter(pc.and_(of_kind, known))
+            upsert(self._db, "event_aggregations", windows.documents(kind, new, self._generation))
+            replace(self._db, "event_aggregations", windows.documents(kind, changed, self._generation))
 
-    def _write_visits(self, parts: Iterable[Document]) -> None:
-        changes = self.open_visits.apply(parts)
-        visits = self._db["user_session_analytics"]
+    def _write_visits(self, cells: pa.Table) -> None:
+        """Write the changed visits and the funnel."""
+        changes = self.open_visits.apply(visit_parts(cells))
         new: list[Document] = []
         changed: list[Document] = []
         for visit in changes.upserts:
-            if self._is_whole(visit):
+            if visit["session_start"] > self._whole_after:
                 (changed if visit["_id"] in changes.known else new).append(visit | {"generation": self._generation})
         upsert(self._db, "user_session_analytics", new)
         replace(self._db, "user_session_analytics", changed)
-        funnel.refresh(self._db, changes.starts, without=changes.deletes)
+        funnel.write(self._db, changes, self._funnel_windows)
         if changes.deletes:
-            visits.delete_many({"_id": {"$in": changes.deletes}})
+            self._db["user_session_analytics"].delete_many({"_id": {"$in": changes.deletes}})
 
-    def _is_whole(self, visit: Document) -> bool:
-        """Tell whether no event of the visit can be among those that are no longer in Kafka."""
-        return self._protected_until is None or visit["session_start"] > self._protected_until + VISIT_GAP
+    @property
+    def _whole_after(self) -> datetime:
+        """No event of a visit that starts later can be among those that are no longer in Kafka."""
+        return self._protected_until + VISIT_GAP if self._protected_until else EPOCH
 
 
 class _Timer:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 Document = dict[str, Any]
 
@@ -137,6 +137,22 @@ def _behavior(events: int, carts: int, purchases: int) -> str:
     return "browser"
 
 
+class Share(NamedTuple):
+    """What the conversion funnel counts of a visit."""
+
+    session_start: datetime
+    session_end: datetime
+    has_view: bool
+    has_cart: bool
+    has_purchase: bool
+    total_purchase_value: float
+
+
+def share(visit: Document) -> Share:
+    """Return what the funnel counts of a document of `user_session_analytics`."""
+    return Share(*(visit[name] for name in Share._fields))
+
+
 @dataclass
 class Changes:
     """What a micro-batch changes in `user_session_analytics`.
@@ -145,13 +161,15 @@ class Changes:
         upserts: Whole documents to write.
         known: The `_id`s of those that have been written before.
         deletes: `_id`s to remove.
-        starts: When the visits start that change, and those that are removed.
+        before: What the documents that change, and those that are removed, counted for in the funnel.
+        after: What the documents that are written count for.
     """
 
     upserts: list[Document] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     deletes: list[str] = field(default_factory=list)
-    starts: set[datetime] = field(default_factory=set)
+    before: list[Share] = field(default_factory=list)
+    after: list[Share] = field(default_factory=list)
 
 
 @dataclass
@@ -160,12 +178,12 @@ class _Session:
 
     Attributes:
         parts: The parts of the open visits, by user and start of the half hour.
-        written: User and `session_start` of the documents these visits have, by `_id`.
+        written: User of the documents these visits have, and what they count for in the funnel, by `_id`.
         taken: Plain ids that belong to closed visits of other users.
     """
 
     parts: dict[tuple[int, datetime], Document] = field(default_factory=dict)
-    written: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    written: dict[str, tuple[int, Share]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
     def visits(self, user_session: str) -> list[Document]:
@@ -204,9 +222,9 @@ class OpenVisits:
         for stored in documents:
             session = self._sessions.setdefault(stored["user_session"], _Session())
             session.parts.update({(stored["user_id"], one["window_start"]): one for one in stored["parts"]})
-            session.written[stored["_id"]] = (stored["user_id"], stored["session_start"])
+            session.written[stored["_id"]] = (stored["user_id"], share(stored))
         for user_session, session in self._sessions.items():
-            plain_ids = {base_id(user_session, start) for _, start in session.written.values()}
+            plain_ids = {base_id(user_session, written.session_start) for _, written in session.written.values()}
             session.taken = plain_ids - session.written.keys()
 
     def __len__(self) -> int:
@@ -231,19 +249,21 @@ class OpenVisits:
         for user_session, slots in touched.items():
             session = self._sessions[user_session]
             visits = session.visits(user_session)
-            now = {visit["_id"]: (visit["user_id"], visit["session_start"]) for visit in visits}
+            now = {visit["_id"]: (visit["user_id"], share(visit)) for visit in visits}
             gone = session.written.keys() - now.keys()
-            changes.upserts += [
+            written = [
                 visit
                 for visit in visits
                 if session.written.get(visit["_id"]) != now[visit["_id"]]
                 or any((visit["user_id"], one["window_start"]) in slots for one in visit["parts"])
             ]
-            changes.known |= session.written.keys() & now.keys()
+            known = session.written.keys() & {visit["_id"] for visit in written}
+            changes.upserts += written
+            changes.known |= known
             changes.deletes += gone
-            changes.starts |= {session.written[visit_id][1] for visit_id in gone}
+            changes.before += [session.written[visit_id][1] for visit_id in gone | known]
+            changes.after += [now[visit["_id"]][1] for visit in written]
             session.written = now
-        changes.starts |= {visit["session_start"] for visit in changes.upserts}
         return changes
 
     def forget(self, watermark: datetime) -> None:

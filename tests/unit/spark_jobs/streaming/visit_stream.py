@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spark_jobs.streaming import funnel
-from spark_jobs.streaming.visits import VISIT_GAP, Changes, OpenVisits
+from spark_jobs.streaming.funnel import KnownWindows, Totals
+from spark_jobs.streaming.visits import VISIT_GAP, Changes, OpenVisits, share
 
 Document = dict[str, Any]
 Slot = tuple[str, int, datetime]
@@ -54,7 +55,8 @@ class VisitStream:
         accepted: The events that were on time.
         visits: Stored documents of `user_session_analytics`, by `_id`.
         funnel: Stored documents of `conversion_funnel`, by `_id`.
-        open_visits: The driver's memory.
+        open_visits: The driver's memory of visits.
+        funnel_windows: Its memory of the funnel.
         newest: The newest event's time.
         writes: How many documents the last batch wrote or removed.
     """
@@ -64,6 +66,7 @@ class VisitStream:
         self.visits: dict[str, Document] = {}
         self.funnel: dict[str, Document] = {}
         self.open_visits = OpenVisits()
+        self.funnel_windows = KnownWindows(_EPOCH)
         self.newest = _EPOCH
         self.writes = 0
         self._watermark = _EPOCH  # as the driver knows it: it may lag behind
@@ -98,6 +101,7 @@ class VisitStream:
         self.open_visits = OpenVisits(
             one for one in self.visits.values() if one["session_end"] >= self._watermark - VISIT_GAP
         )
+        self.funnel_windows = KnownWindows(_EPOCH)
 
     def _aggregate(self, events: Iterable[Document]) -> list[Document]:
         changed = {}
@@ -117,30 +121,23 @@ class VisitStream:
         for one in new + [one for one in changes.upserts if one["_id"] in changes.known]:
             self.visits[one["_id"]] = one
             yield
-        for window in sorted({funnel.window_of(start) for start in changes.starts}):
-            self._refresh(window, changes.deletes)
+        for window, totals in self.funnel_windows.update(changes).items():
+            if totals is None:
+                totals = self._counted(window, changes.deletes)
+                self.funnel_windows.learn({window: totals})
+            if totals.sessions:
+                document = funnel.document(window, totals)
+                self.funnel[document["_id"]] = document
+            else:
+                self.funnel.pop(window.isoformat().replace("+00:00", "Z"), None)
             yield
         for gone in changes.deletes:
             self.visits.pop(gone, None)
             yield
 
-    def _refresh(self, window: datetime, without: list[str]) -> None:
-        inside = [
-            one
-            for visit_id, one in self.visits.items()
-            if visit_id not in without and window <= one["session_start"] < window + funnel.WINDOW
-        ]
-        totals = {
-            "total_sessions": len(inside),
-            **{
-                f"sessions_with_{kind}": sum(one[f"has_{kind}"] for one in inside)
-                for kind in ("view", "cart", "purchase")
-            },
-            "purchase_value": sum(one["total_purchase_value"] for one in inside),
-        }
-        if inside:
-            totals["avg_session_duration"] = sum(one["session_duration_minutes"] for one in inside) / len(inside)
-            document = funnel.document(window, totals)
-            self.funnel[document["_id"]] = document
-        else:
-            self.funnel.pop(funnel.document(window, {**totals, "avg_session_duration": None})["_id"], None)
+    def _counted(self, window: datetime, without: list[str]) -> Totals:
+        totals = Totals()
+        for visit_id, one in self.visits.items():
+            if visit_id not in without and funnel.window_of(one["session_start"]) == window:
+                totals.count(share(one), 1)
+        return totals

@@ -39,7 +39,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from shopstream.assets import DIMENSIONS, MODELS
 from shopstream.callbacks import report_overdue
-from shopstream.defaults import DEFAULT_ARGS, START_DATE
+from shopstream.defaults import DEFAULT_ARGS
 from shopstream.operators.spark_job import SparkJobOperator
 from shopstream.quality import CHECKS, OVERDUE, verdict
 from shopstream.templates import COLLECTIONS, MACROS, QUALITY_PAGE, RUN_ID
@@ -52,7 +52,8 @@ with DAG(
         timetable=CronTriggerTimetable("0 * * * *", timezone="UTC"),
         assets=DIMENSIONS | MODELS,
     ),
-    start_date=START_DATE,
+    # No start date: it begins with the next full hour. One in the past would have it check an empty platform at once.
+    start_date=None,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -90,7 +90,8 @@ def test_tags_are_of_the_closed_set(dag: DAG) -> None:
 
 def test_dags_have_a_description_and_begin_at_a_fixed_date(dag: DAG) -> None:
     assert dag.description
-    assert dag.start_date == START_DATE
+    # Checks begin with the next hour instead: at the first start there is nothing to check.
+    assert dag.start_date == (None if dag.dag_id == "data_quality" else START_DATE)
     assert dag.catchup is False
     # A training run may wait for a person's approval, and must not hold the next one up.
     assert dag.max_active_runs == (2 if dag.dag_id == "train_models" else 1)

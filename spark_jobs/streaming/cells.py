@@ -51,13 +51,13 @@ def distinct_events(events: DataFrame) -> DataFrame:
     """Drop events that arrived before, and events later than the watermark.
 
     Args:
-        events: Valid events; `_id` and `event_timestamp` are used.
+        events: Valid events, with `_id` and a watermark of `LATENESS` on `event_timestamp`.
 
     Returns:
         The first row of every `_id`. Its state is released when the watermark is ten minutes past the event: by then a
         repetition is late, and dropped as such.
     """
-    return events.withWatermark("event_timestamp", LATENESS).dropDuplicatesWithinWatermark(["_id"])
+    return events.dropDuplicatesWithinWatermark(["_id"])
 
 
 def cells(events: DataFrame) -> DataFrame:

@@ -70,11 +70,13 @@ def outputs(records: DataFrame, products: DataFrame, users: DataFrame, partition
         Two kinds of rows, with the columns of both: `records.arrivals` of every Kafka record, and `windows.figures` of
         every cell that changed, as it stands now. The columns of the other kind are null.
     """
-    # The shuffle that finding repeated events needs anyway, moved before the fork.
-    parsed = parse(records).repartition(partitions, "_id")
+    # The shuffle that finding repeated events needs anyway, moved before the fork, and the watermark before even that:
+    # where Spark collects event times it forgets how rows are distributed, and would shuffle them once more.
+    parsed = _timed(parse(records)).repartition(partitions, "_id")
     arrived = arrivals(with_product(parsed, products), users)
     changed = figures(_cells(parsed, products))
-    return arrived.unionByName(changed, allowMissingColumns=True)
+    # In this order: where Spark reuses the shuffle, in the second half, it does not see the watermark below it.
+    return changed.unionByName(arrived, allowMissingColumns=True)
 
 
 def fetch(batch: DataFrame) -> Batch:
@@ -104,13 +106,19 @@ def state_layout(records: DataFrame, products: DataFrame, partitions: int, topic
         "state partitions": str(partitions),
         "lateness": LATENESS,
         "sketch size": str(SKETCH_LG_BUCKETS),
-        "cells": _cells(parse(records), products).schema.simpleString(),
+        "cells": _cells(_timed(parse(records)), products).schema.simpleString(),
     }
 
 
 def is_valid() -> Column:
     """Return the condition that a parsed record breaks no rule."""
     return F.size("reasons") == 0
+
+
+def _timed(parsed: DataFrame) -> DataFrame:
+    """Let valid events, and only these, move the watermark: whatever a refused record says, it has no event time."""
+    moment = F.when(is_valid(), F.col("event_timestamp"))
+    return parsed.withColumn("event_timestamp", moment).withWatermark("event_timestamp", LATENESS)
 
 
 def _cells(parsed: DataFrame, products: DataFrame) -> DataFrame:

@@ -1,10 +1,17 @@
-"""Making the next item while the last one is being used: one side waits for the database, the other one computes."""
+"""Making the next item while the last one is being used.
+
+In a second thread where one side waits for the database while the other one computes, in a second process where both
+compute.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 # How often the maker looks whether anybody still waits for what it makes.
@@ -52,3 +59,54 @@ def ahead(items: Iterable[Item], size: int = 1) -> Iterator[Item]:
             yield item
     finally:
         left.set()
+
+
+def ahead_elsewhere(make: Callable[..., Iterable[Item]], *arguments: Any) -> Iterator[Item]:
+    """Yield the items that `make` makes, in their order, while a second process makes the next one.
+
+    The process starts at once, before the first item is asked for.
+
+    Args:
+        make: A function of a module, called in the process; an exception is raised here.
+        arguments: What it is called with. Like them, the items and exceptions are pickled on their way.
+
+    Raises:
+        RuntimeError: The process ended early, as one does that the kernel kills for its memory.
+    """
+    # Not forked: threads and connections of this process would be no good there.
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_make, args=(there, make, arguments), name="reader", daemon=True)
+    process.start()
+    there.close()
+    return _received(here, process)
+
+
+def _received(here: Connection, process: BaseProcess) -> Iterator[Any]:
+    try:
+        while True:
+            more, item = here.recv()
+            if not more:
+                if item is not None:
+                    raise item
+                return
+            yield item
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"the process that reads ended with status {process.exitcode} (out of memory?)") from None
+    finally:
+        here.close()
+        process.terminate()
+        process.join()
+
+
+def _make(there: Connection, make: Callable[..., Iterable[Any]], arguments: tuple[Any, ...]) -> None:
+    """Send each item as soon as there is room for it, which is when the one before has been taken."""
+    try:
+        for item in make(*arguments):
+            there.send((True, item))
+        there.send((False, None))
+    except BrokenPipeError:
+        return  # nobody waits for more
+    except Exception as error:
+        there.send((False, error))

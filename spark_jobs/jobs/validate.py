@@ -18,18 +18,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from spark_jobs.ahead import ahead
+from spark_jobs.ahead import ahead_elsewhere
 from spark_jobs.config import Config
-from spark_jobs.entry import run
+from spark_jobs.entry import log_to_stdout, run
 from spark_jobs.errors import JobError
 from spark_jobs.mongo import Document, database
 from spark_jobs.quality.engine import Engine
 from spark_jobs.quality.outcome import Outcome, run_status
-from spark_jobs.quality.reading import RESULTS, Options, Source, first_line, generation, read
+from spark_jobs.quality.reading import RESULTS, Options, Read, first_line, generation, read
 from spark_jobs.quality.references import Lookup
 from spark_jobs.quality.report import OVERVIEW, prune, publish_docs, report_folder, write_overview
 from spark_jobs.quality.run import (
@@ -125,7 +124,8 @@ def validate(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         collections = [name for name in names if name not in OTHER_CHECKS]
         with ThreadPoolExecutor(1) as beside:
             others = [beside.submit(OTHER_CHECKS[name], db, config) for name in names if name in OTHER_CHECKS]
-            engine = check_collections(db, collections, options, lambda: Engine(Path(project), folder.name), keep)
+            reader = ahead_elsewhere(_read, config, collections, options)
+            engine = check_collections(db, reader, lambda: Engine(Path(project), folder.name), keep)
             for other in others:
                 keep(other.result())
         publish_docs(engine.build_docs(), folder)
@@ -160,31 +160,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check_collections(
     db: Database[Document],
-    names: Sequence[str],
-    options: Options,
+    reader: Iterator[Read],
     make_engine: Callable[[], Engine],
     keep: Callable[[Outcome], None],
 ) -> Engine:
     """Check collections in order, and hand on each outcome; returns the engine, for the Data Docs.
 
-    Batches are read ahead by a second thread, the first ones while Great Expectations is being imported.
+    Args:
+        db: The platform's database.
+        reader: Yields what is read (see `reading.read`), first batches perhaps while `make_engine` is at work.
+        make_engine: Imports Great Expectations.
+        keep: Takes each outcome.
     """
-
-    def batches() -> Iterator[tuple[Source, pd.DataFrame | None]]:
-        for name in names:
-            yield from read(db, name, options)
-
     check: CollectionCheck | None = None
-    lookup, reader = Lookup(db), ahead(batches())
-    engine = make_engine()
+    lookup, engine = Lookup(db), make_engine()
     for source, batch in reader:
         check = check or CollectionCheck(source, engine, db, lookup)
         if batch is not None:
             check.batch(batch)
         else:
-            keep(check.outcome())
+            keep(check.outcome(source))
             check = None
     return engine
+
+
+def _read(config: Config, names: Sequence[str], options: Options) -> Iterator[Read]:
+    """Read collections in a process of its own: decoding documents takes nearly as long as evaluating them."""
+    log_to_stdout()
+    yield from read(database(config), names, options)
 
 
 def _names(wanted: Iterable[str], suites: Path) -> list[str]:

@@ -4,7 +4,7 @@
 |---|---|
 | `suites` | reads `expectations/<collection>.json` and refuses what is not understood, naming file and expectation |
 | `windows` | tells which documents are new since the last check, and reads them in chunks |
-| `reading` | reads collection after collection, a batch ahead of the evaluation |
+| `reading` | reads collection after collection, in a process of its own, a batch ahead of the evaluation |
 | `frames` | lays documents out as typed tables (pandas) of bounded size |
 | `rules`, `references` | add the true/false columns of a suite: cross-field rules, and whether something exists |
 | `engine`, `tally` | run a suite with Great Expectations batch by batch, add up, render its Data Docs |

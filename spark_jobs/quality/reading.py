@@ -1,10 +1,10 @@
-"""Reads collections one after the other, ahead of their evaluation: reading waits for the database, that computes."""
+"""Reads collections one after the other, batch by batch, with what is known of their earlier checks."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +49,6 @@ class Source:
         seconds: Time spent reading.
         error: Why it could not be read, or not to its end.
         done: Whether reading has ended.
-        abandoned: Set by the reader's customer who can do nothing with further batches.
     """
 
     collection: str
@@ -64,7 +63,9 @@ class Source:
     seconds: float = 0.0
     error: str | None = None
     done: bool = False
-    abandoned: bool = False
+
+
+Read = tuple[Source, pd.DataFrame | None]
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,20 @@ class Options:
     generation: str | None
 
 
-def read(db: Database[Document], name: str, options: Options) -> Iterator[tuple[Source, pd.DataFrame | None]]:
-    """Read what a check of a collection needs.
+def read(db: Database[Document], names: Iterable[str], options: Options) -> Iterator[Read]:
+    """Read what the checks of collections need, one after the other.
 
     Whatever goes wrong is told by the source (`error`): other collections can still be checked.
 
     Yields:
-        The source with each batch of documents (see `frames.to_frame`), at last with None, then it is `done`.
+        A collection's source with each batch of its documents (see `frames.to_frame`), at last with None, then it is
+        `done`.
     """
+    for name in names:
+        yield from _read(db, name, options)
+
+
+def _read(db: Database[Document], name: str, options: Options) -> Iterator[Read]:
     source = Source(name, datetime.now(UTC))
     batches = _batches(db, source, options)
     while True:
@@ -119,8 +126,6 @@ def _batches(db: Database[Document], source: Source, options: Options) -> Iterat
         source.read = reading.read
         if not frame.empty:
             yield frame
-        if source.abandoned:
-            return
     source.cut, source.mark = reading.cut, Mark(since, reading.until, options.generation)
     source.partial = reading.cut and options.partial
     # Counting is not free everywhere, and needless where everything was read.

@@ -33,7 +33,7 @@ class CollectionCheck:
     Whatever prevents that is an outcome, too (status `error`): other collections can still be checked.
 
     Args:
-        source: What is being read.
+        source: What is being read, as far as it is known.
         engine: Evaluates the expectations.
         db: The platform's database.
         lookup: Looks up what documents refer to.
@@ -65,9 +65,14 @@ class CollectionCheck:
 
         self._try(evaluate)
 
-    def outcome(self) -> Outcome:
-        """What was found in all batches, when the source is done; status `empty` where there is no document at all."""
-        source, judging = self._source, self._judging
+    def outcome(self, source: Source) -> Outcome:
+        """What was found in all batches; status `empty` where there is no document at all.
+
+        Args:
+            source: The source when it is done.
+        """
+        self._source = source
+        judging = self._judging
         error = source.error or self._error
         if judging is None or source.suite is None:
             return self._outcome(error=error)
@@ -119,7 +124,6 @@ class CollectionCheck:
         self._seconds += time.monotonic() - start
         if error:
             self._error = self._error or error
-            self._source.abandoned = True
         return found
 
 

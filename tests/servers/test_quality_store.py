@@ -20,7 +20,7 @@ from spark_jobs.audit.recompute import recompute
 from spark_jobs.jobs.validate import check_collections, parser, validate
 from spark_jobs.quality.engine import Engine
 from spark_jobs.quality.outcome import Outcome
-from spark_jobs.quality.reading import Options
+from spark_jobs.quality.reading import Options, read
 from spark_jobs.quality.suites import SUITES_FOLDER
 
 Document = dict[str, Any]
@@ -212,7 +212,8 @@ def test_a_database_that_goes_away_in_the_middle_is_said(check: Check, running: 
 
     names = ["enriched_events", "event_aggregations", "conversion_funnel", "journey_metrics", "users"]
     options = Options("down", SUITES_FOLDER, False, None, False, "a")
-    check_collections(client["shopstream"], names, options, lambda: Engine(tmp_path / "gx", "test"), keep)
+    reader = read(client["shopstream"], names, options)
+    check_collections(client["shopstream"], reader, lambda: Engine(tmp_path / "gx", "test"), keep)
     assert [one.collection for one in outcomes] == names
     assert (outcomes[0].error, outcomes[0].critical) == (None, 0)
     assert str(outcomes[-1].error).startswith("MongoDB: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,7 +53,7 @@ class Totals:
         self.duration += times * (share.session_end - share.session_start)
         if share.has_purchase:
             self.purchases += times
-            self.value += times * Fraction(share.total_purchase_value)
+            self.value += times * _exact(share.total_purchase_value)
 
 
 class KnownWindows:
@@ -165,6 +166,11 @@ def _pipeline(start: datetime, end: datetime, without: Collection[str]) -> list[
     ]
 
 
+def _exact(value: float) -> Fraction:
+    """Return the number itself; of a sum that has overflowed the largest there is, which can be taken away again."""
+    return Fraction(min(value, sys.float_info.max))
+
+
 def _totals(row: Mapping[str, Any]) -> Totals:
     return Totals(
         sessions=row["sessions"],
@@ -173,7 +179,7 @@ def _totals(row: Mapping[str, Any]) -> Totals:
         purchases=row["purchases"],
         # Events have times of whole milliseconds, so their sum can be told exactly from that of the rounded minutes.
         duration=timedelta(milliseconds=round(row["minutes"] * 60_000)),
-        value=Fraction(row["value"]),
+        value=_exact(row["value"]),
     )
 
 

@@ -50,13 +50,7 @@ def ahead(items: Iterable[Item], size: int = 1) -> Iterator[Item]:
 
     threading.Thread(target=work, name="reader", daemon=True).start()
     try:
-        while True:
-            more, item = made.get()
-            if not more:
-                if item is not None:
-                    raise item
-                return
-            yield item
+        yield from _taken(made.get)
     finally:
         left.set()
 
@@ -84,13 +78,7 @@ def ahead_elsewhere(make: Callable[..., Iterable[Item]], *arguments: Any) -> Ite
 
 def _received(here: Connection, process: BaseProcess) -> Iterator[Any]:
     try:
-        while True:
-            more, item = here.recv()
-            if not more:
-                if item is not None:
-                    raise item
-                return
-            yield item
+        yield from _taken(here.recv)
     except EOFError:
         process.join()
         raise RuntimeError(f"the process that reads ended with status {process.exitcode} (out of memory?)") from None
@@ -98,6 +86,17 @@ def _received(here: Connection, process: BaseProcess) -> Iterator[Any]:
         here.close()
         process.terminate()
         process.join()
+
+
+def _taken(take: Callable[[], tuple[bool, Any]]) -> Iterator[Any]:
+    """Yield what comes with True, until False comes with None, or with an exception that is raised."""
+    while True:
+        more, item = take()
+        if not more:
+            if item is not None:
+                raise item
+            return
+        yield item
 
 
 def _make(there: Connection, make: Callable[..., Iterable[Any]], arguments: tuple[Any, ...]) -> None:

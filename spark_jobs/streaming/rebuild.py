@@ -51,7 +51,7 @@ def remove_stale(db: Database[Document], origin: Origin) -> int:
     # The funnel first: a visit that is gone cannot tell any more which window it was counted in.
     while chunk := list(islice(stale, _CHUNK)):
         ids = [visit["_id"] for visit in chunk]
-        funnel.refresh(db, {funnel.window_of(visit["session_start"]) for visit in chunk}, without=ids)
+        funnel.refresh(db, (funnel.window_of(visit["session_start"]) for visit in chunk), without=ids)
         removed += db["user_session_analytics"].delete_many({"_id": {"$in": ids}}).deleted_count
     log.info("the rebuild is complete; %d stale documents of the earlier checkpoint were removed", removed)
     return removed

@@ -70,6 +70,8 @@ class Sink:
         self._generation = origin.generation
         self._protected_until = origin.protected_until
         self._newest_record = newest_record
+        # No event of a visit that starts later can be among those that are no longer in Kafka.
+        self._whole_after = origin.protected_until + VISIT_GAP if origin.protected_until else EPOCH
         # As long as a rebuild goes on, visits of the earlier checkpoint are replaced unseen, and removed at its end.
         self._funnel_windows = KnownWindows(None if origin.rebuild_until else self._whole_after)
 
@@ -147,11 +149,6 @@ class Sink:
         funnel.write(self._db, changes, self._funnel_windows)
         if changes.deletes:
             self._db["user_session_analytics"].delete_many({"_id": {"$in": changes.deletes}})
-
-    @property
-    def _whole_after(self) -> datetime:
-        """No event of a visit that starts later can be among those that are no longer in Kafka."""
-        return self._protected_until + VISIT_GAP if self._protected_until else EPOCH
 
 
 class _Timer:

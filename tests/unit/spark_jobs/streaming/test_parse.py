@@ -60,6 +60,32 @@ CHANGES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 NO_OBJECTS = [b"", b"null", b"7", b'"text"', b"[]", b'[{"event_id": "e1"}]', b"{", b"{'a': 1}", b"\xff\xfe", b"a,b,c"]
+# An object and something else around it.
+OBJECT = json.dumps(VALID).encode()
+NO_OBJECTS += [OBJECT + b"}", OBJECT + b" x", OBJECT + b"{}", OBJECT + b"\n" + OBJECT, b"x" + OBJECT]
+
+# Braces, or several bytes for a character, where the end of the object is looked for.
+OBJECTS = [
+    OBJECT + b"\n",
+    b" \t" + OBJECT + b" ",
+    json.dumps({**VALID, "brand": "}"}).encode(),
+    json.dumps({**VALID, "brand": "a}b{"}).encode(),
+    json.dumps({**VALID, "brand": "\u00df\u20ac"}, ensure_ascii=False).encode(),
+    json.dumps({**VALID, "campaign": {"ids": [{}]}}).encode(),
+]
+
+FIRST_OF_OCTOBER = (
+    "2019-10-01 00:00:00 UTC",
+    "2019-10-01 00:00:00UTC",
+    "2019-10-01T00:00:00.000 UTC",
+    " 2019-10-01 00:00:00 ",
+    "2019-10-01 00:00",
+    "2019-10-01T00:00Z",
+    "2019-10-01 00:00 UTC",
+    "2019-10-01T02:00+02",
+    "2019-10-01T02:00:00 +0200",
+    "2019-09-30T21:30:00.000999-02:30",
+)
 
 
 def kafka_records(spark: SparkSession, values: list[bytes]) -> DataFrame:
@@ -88,6 +114,18 @@ def test_the_independent_rules_agree(name: str) -> None:
 def test_what_is_no_json_object_is_said_to_be_none(spark: SparkSession) -> None:
     rows = parse(kafka_records(spark, NO_OBJECTS)).collect()
     assert [row["reasons"] for row in rows] == [["not_json_object"]] * len(NO_OBJECTS)
+
+
+def test_one_object_is_one_whatever_its_text_holds(spark: SparkSession) -> None:
+    rows = parse(kafka_records(spark, OBJECTS)).collect()
+    assert [row["reasons"] for row in rows] == [[]] * len(OBJECTS)
+
+
+def test_every_spelling_of_a_moment_is_understood(spark: SparkSession) -> None:
+    values = [json.dumps({**VALID, "event_time": text}).encode() for text in FIRST_OF_OCTOBER]
+    rows = parse(kafka_records(spark, values)).selectExpr("event_time", "unix_millis(event_timestamp) AS ms").collect()
+    moment = round(datetime(2019, 10, 1, tzinfo=UTC).timestamp() * 1000)
+    assert {row["event_time"]: row["ms"] for row in rows} == dict.fromkeys(FIRST_OF_OCTOBER, moment)
 
 
 def test_the_raw_text_is_kept_of_refused_records_only(parsed: dict[str, Any]) -> None:

@@ -59,6 +59,9 @@ def job_variables(settings: Settings, credentials: Credentials, java_home: Path)
         "SPARK_LOCAL_IP": "127.0.0.1",
         "GX_ANALYTICS_ENABLED": "false",
     }
+    if not (settings.external_mongodb or settings.mongodb_binary):
+        # The embedded server does one thing at a time, and takes half as long again over two requests at once.
+        variables["SHOPSTREAM_STREAM_WRITERS"] = "1"
     if settings.events:
         variables["SHOPSTREAM_EVENTS"] = str(settings.events)
     return variables

@@ -36,6 +36,7 @@ class Config:
         max_offsets_per_trigger: Largest number of Kafka records in one micro-batch.
         state_partitions: Shuffle and state-store partitions of the stream; fixed for the life of a checkpoint.
         dimension_refresh_seconds: Longest time until the running stream picks up a changed dimension.
+        stream_writers: Most requests to MongoDB that the stream has under way while it writes a micro-batch.
         lease_seconds: Term of the lease that only one streaming driver has; a dead one's keeps the next one waiting.
         models_uri: Folder or object store of the fitted models; empty for the folder `models` of the data folder.
         snapshot_days: How long every moment's trained documents are kept; of older days, one moment each.
@@ -54,6 +55,7 @@ class Config:
     max_offsets_per_trigger: int
     state_partitions: int
     dimension_refresh_seconds: int
+    stream_writers: int
     lease_seconds: int
     models_uri: str
     snapshot_days: int
@@ -91,6 +93,7 @@ class Config:
             max_offsets_per_trigger=_positive(env, "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER", 50_000),
             state_partitions=_positive(env, "SHOPSTREAM_STATE_PARTITIONS", 2),
             dimension_refresh_seconds=_positive(env, "SHOPSTREAM_DIMENSION_REFRESH_SECONDS", 30),
+            stream_writers=_positive(env, "SHOPSTREAM_STREAM_WRITERS", 2),
             lease_seconds=_positive(env, "SHOPSTREAM_STREAM_LEASE_SECONDS", 10),
             models_uri=env.get("SHOPSTREAM_MODELS_URI", ""),
             snapshot_days=_positive(env, "SHOPSTREAM_SNAPSHOT_DAYS", 30),

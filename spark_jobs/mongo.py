@@ -25,15 +25,20 @@ BULK_SIZE = 2_000
 _WORTH_AN_INDEX = 10_000
 
 
-def database(config: Config) -> Database[Document]:
+def database(config: Config, connections: int | None = None) -> Database[Document]:
     """Open the platform's database; documents come back with time-zone-aware (UTC) dates.
+
+    Args:
+        config: Where it is.
+        connections: Most requests that may be under way at once; the others wait. None for what the URI says.
 
     Raises:
         JobError: The server does not answer or refuses the credentials. The message never shows the password.
     """
+    options: dict[str, Any] = {} if connections is None else {"maxPoolSize": connections}
     try:
         client: MongoClient[Document] = MongoClient(
-            config.mongodb_uri, tz_aware=True, serverSelectionTimeoutMS=10_000, appname="shopstream"
+            config.mongodb_uri, tz_aware=True, serverSelectionTimeoutMS=10_000, appname="shopstream", **options
         )
         client.admin.command("ping")
     except (InvalidURI, ConfigurationError, ValueError) as error:

@@ -163,7 +163,8 @@ def _stored(
         kinds = [{"_id": {"$gte": f"{kind}|{start}", "$lt": f"{kind}|{end}"}} for kind in _KINDS]
         yield from (one for one in db[name].find({"$or": kinds}) if sample.holds_window(one))
     elif name == "user_session_analytics":
-        yield from (one for one in db[name].find(_within("session_start", sample)) if sample.holds_visit(one))
+        started = indexed(db, name, "session_start").find(_within("session_start", sample))
+        yield from (one for one in started if sample.holds_visit(one))
     else:
         found = indexed(db, name, "window_start").find(_within("window_start", sample))
         certain = {one["window_start"] for one in expected.values()}

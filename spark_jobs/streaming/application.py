@@ -23,7 +23,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_jobs.config import Config
 from spark_jobs.errors import JobError, first_lines
-from spark_jobs.mongo import Document, indexed
+from spark_jobs.mongo import Document, database, indexed
 from spark_jobs.streaming import dimension_versions, rebuild
 from spark_jobs.streaming.checkpoint import Checkpoint, Origin
 from spark_jobs.streaming.dimensions import Dimensions
@@ -97,6 +97,8 @@ class StreamingApplication:
         self._spark = spark
         self._config = config
         self._db = db
+        # Connections of its own: neither the heartbeat nor the lease ever waits for a bulk to be written.
+        self._writing_db = database(config, connections=config.stream_writers)
         self._lease = lease
         self._checkpoint = Checkpoint(config.data_dir / "checkpoints" / "stream")
         self._terminated = threading.Event()
@@ -115,8 +117,6 @@ class StreamingApplication:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._on_signal)
         try:
-            # The funnel counts visits by it, again and again; windows are found by their `_id`.
-            self._db["user_session_analytics"].create_index("session_start")
             while not self._terminated.is_set():
                 try:
                     self._run_query()
@@ -161,7 +161,7 @@ class StreamingApplication:
             self._heartbeat.lost(start.lost)
             open_visits = self._restore_visits(start)
             log.info("dimensions: %s; %d sessions are open", dimensions.sizes, len(open_visits))
-            sink = Sink(self._db, open_visits, start.origin, self._heartbeat.newest_record)
+            sink = Sink(self._writing_db, open_visits, start.origin, self._heartbeat.newest_record)
             self._pausing.clear()
             plan = outputs(self._records(start), dimensions.products, dimensions.users, partitions)
             query = self._start(plan, sink)
@@ -264,8 +264,11 @@ class StreamingApplication:
     def _restore_visits(self, start: Start) -> OpenVisits:
         """Read back the visits that may still change; a new checkpoint reads the whole topic and needs none."""
         if not start.position:
-            return OpenVisits()
+            return OpenVisits(complete_from=EPOCH)
         condition: dict[str, Any] = {"generation": start.origin.generation}
+        complete_from = EPOCH
         if watermark := self._heartbeat.watermark:
-            condition["session_end"] = {"$gte": watermark - VISIT_GAP}
-        return OpenVisits(indexed(self._db, "user_session_analytics", "session_end").find(condition))
+            # Who starts later ends later.
+            complete_from = watermark - VISIT_GAP
+            condition["session_end"] = {"$gte": complete_from}
+        return OpenVisits(indexed(self._db, "user_session_analytics", "session_end").find(condition), complete_from)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from spark_jobs.mongo import replace, upsert
+from spark_jobs.mongo import indexed, replace, upsert
 from spark_jobs.streaming.times import EPOCH
 from spark_jobs.streaming.visits import Changes, Share
 
@@ -62,11 +62,19 @@ class KnownWindows:
     Args:
         after: Windows that start later may be remembered; None if none may, because something else than the changes of
             micro-batches changes visits.
+        complete_from: `visits` holds every visit that starts at this moment or later; None where nobody knows.
+        visits: What stored visits count for.
     """
 
-    def __init__(self, after: datetime | None) -> None:
-        self.after = after
+    def __init__(
+        self, after: datetime | None, complete_from: datetime | None = None, visits: Iterable[Share] = ()
+    ) -> None:
+        self._after = after
+        self._complete_from = complete_from
         self._totals: dict[datetime, Totals] = {}
+        for share in visits:
+            if totals := self._of(window_of(share.session_start)):
+                totals.count(share, 1)
 
     def update(self, changes: Changes) -> dict[datetime, Totals | None]:
         """Count what has changed.
@@ -78,17 +86,26 @@ class KnownWindows:
         for shares, times in ((changes.before, -1), (changes.after, 1)):
             for share in shares:
                 window = window_of(share.session_start)
-                totals = windows.setdefault(window, self._totals.get(window))
+                totals = windows.setdefault(window, self._of(window))
                 if totals:
                     totals.count(share, times)
         return windows
 
     def learn(self, windows: Mapping[datetime, Totals]) -> None:
         """Remember windows whose visits have just been counted."""
-        if self.after is not None:
-            self._totals |= {window: totals for window, totals in windows.items() if window > self.after}
-            for window in sorted(self._totals)[:-REMEMBERED]:
-                del self._totals[window]
+        self._totals |= {window: totals for window, totals in windows.items() if self._may_remember(window)}
+        for window in sorted(self._totals)[:-REMEMBERED]:
+            del self._totals[window]
+            if self._complete_from is not None:
+                self._complete_from = max(self._complete_from, window + WINDOW)
+
+    def _of(self, window: datetime) -> Totals | None:
+        """Return a window's totals, which are zero where certainly no visit has been stored yet; None if unknown."""
+        empty = self._complete_from is not None and window >= self._complete_from and self._may_remember(window)
+        return self._totals.setdefault(window, Totals()) if empty else self._totals.get(window)
+
+    def _may_remember(self, window: datetime) -> bool:
+        return self._after is not None and window > self._after
 
 
 def write(db: Database[dict[str, Any]], changes: Changes, known: KnownWindows) -> None:
@@ -120,9 +137,13 @@ def refresh(
         The totals of each window.
     """
     counted: dict[datetime, Totals] = {}
-    for run in _runs(sorted(set(windows))):
+    windows = sorted(set(windows))
+    if not windows:
+        return counted
+    visits = indexed(db, "user_session_analytics", "session_start")
+    for run in _runs(windows):
         pipeline = _pipeline(run[0], run[-1] + WINDOW, without)
-        found = {row["_id"]: _totals(row) for row in db["user_session_analytics"].aggregate(pipeline)}
+        found = {row["_id"]: _totals(row) for row in visits.aggregate(pipeline)}
         totals = {window: found.get(window, Totals()) for window in run}
         _store(db, totals, upsert)
         counted |= totals

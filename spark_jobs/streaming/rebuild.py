@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from spark_jobs.mongo import Document
+from spark_jobs.mongo import Document, indexed
 from spark_jobs.streaming import funnel
 from spark_jobs.streaming.checkpoint import Origin
 from spark_jobs.streaming.visits import VISIT_GAP
@@ -47,7 +47,8 @@ def remove_stale(db: Database[Document], origin: Origin) -> int:
         windows["window_start"] = {"$gt": protected}
         visits["session_start"] = {"$gt": protected + VISIT_GAP}
     removed = db["event_aggregations"].delete_many(windows).deleted_count
-    stale = db["user_session_analytics"].find(visits, {"session_start": 1}).sort("session_start")
+    written = indexed(db, "user_session_analytics", "session_start")
+    stale = written.find(visits, {"session_start": 1}).sort("session_start")
     # The funnel first: a visit that is gone cannot tell any more which window it was counted in.
     while chunk := list(islice(stale, _CHUNK)):
         ids = [visit["_id"] for visit in chunk]

@@ -46,6 +46,9 @@ _PART_COLUMNS = (
 )
 _PART_TIMES = ("window_start", "first_event", "last_event")
 
+# While one makes documents, others can send theirs.
+_THREADS = 3
+
 
 class Sink:
     """Writes micro-batches of `outputs.outputs` to the streaming collections.
@@ -73,7 +76,11 @@ class Sink:
         # No event of a visit that starts later can be among those that are no longer in Kafka.
         self._whole_after = origin.protected_until + VISIT_GAP if origin.protected_until else EPOCH
         # As long as a rebuild goes on, visits of the earlier checkpoint are replaced unseen, and removed at its end.
-        self._funnel_windows = KnownWindows(None if origin.rebuild_until else self._whole_after)
+        self._funnel_windows = (
+            KnownWindows(None)
+            if origin.rebuild_until
+            else KnownWindows(self._whole_after, open_visits.complete_from, open_visits.shares())
+        )
 
     def write(self, batch: DataFrame, batch_id: int, late_until: datetime | None) -> BatchCounts:
         """Write one micro-batch; returns when every collection has it.
@@ -88,8 +95,8 @@ class Sink:
         counts = count(fetched.valid, fetched.refused, late_until)
         timer.lap("compute")
         if counts.accepted or counts.dead_lettered:
-            # The document store works on several requests at once, and none of these needs another one's documents.
-            with ThreadPoolExecutor(2) as threads:
+            # None of these needs another one's documents. How many requests there are at once is up to the connections.
+            with ThreadPoolExecutor(_THREADS) as threads:
                 steps = [
                     threads.submit(self._write_records, fetched),
                     threads.submit(self._write_visits, fetched.cells),
@@ -111,7 +118,7 @@ class Sink:
 
     def rebuilt(self) -> None:
         """Take note that nothing of an earlier checkpoint is left."""
-        self._funnel_windows.after = self._whole_after
+        self._funnel_windows = KnownWindows(self._whole_after)
 
     def _write_records(self, batch: Batch) -> None:
         """Write events, which are most likely new, and dead letters, to which people may have added something."""

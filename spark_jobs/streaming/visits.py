@@ -9,7 +9,7 @@ parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -215,9 +215,11 @@ class OpenVisits:
 
     Args:
         documents: `user_session_analytics` documents to start from: at least all that may still change.
+        complete_from: Every stored visit that starts at this moment or later is among them; None where nobody knows.
     """
 
-    def __init__(self, documents: Iterable[Document] = ()) -> None:
+    def __init__(self, documents: Iterable[Document] = (), complete_from: datetime | None = None) -> None:
+        self.complete_from = complete_from
         self._sessions: dict[str, _Session] = {}
         for stored in documents:
             session = self._sessions.setdefault(stored["user_session"], _Session())
@@ -229,6 +231,12 @@ class OpenVisits:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def shares(self) -> Iterator[Share]:
+        """Yield what the stored documents of the open visits count for in the funnel."""
+        for session in self._sessions.values():
+            for _, written in session.written.values():
+                yield written
 
     def apply(self, rows: Iterable[Mapping[str, Any]]) -> Changes:
         """Take the changed parts of a micro-batch and say which documents follow from them.

@@ -1,5 +1,6 @@
 """What the stack's processes see, and what developers may export."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from embedded import environment
@@ -64,3 +65,9 @@ def test_connection_string(settings: Settings, secrets: Credentials) -> None:
 def test_exported_variables_describe_the_same_stack(settings: Settings, secrets: Credentials) -> None:
     exported = environment.job_variables(settings, secrets, JAVA)
     assert read_settings(exported, secrets.mongodb_password) == settings
+
+
+def test_only_the_embedded_server_is_written_to_one_by_one(settings: Settings, secrets: Credentials) -> None:
+    own = replace(settings, external_mongodb="mongodb://user:password@elsewhere/")
+    assert environment.job_variables(settings, secrets, JAVA)["SHOPSTREAM_STREAM_WRITERS"] == "1"
+    assert "SHOPSTREAM_STREAM_WRITERS" not in environment.job_variables(own, secrets, JAVA)

@@ -65,13 +65,29 @@ def test_windows_are_known_once_they_have_been_counted() -> None:
 
 @pytest.mark.parametrize("after", [None, NOON])
 def test_what_may_change_behind_its_back_is_counted_every_time(after: datetime | None) -> None:
-    known = KnownWindows(after)
+    known = KnownWindows(after, EPOCH, [visit()])
     known.learn({NOON: Totals()})
     assert known.update(Changes(after=[visit()])) == {NOON: None}
 
 
-def test_the_newest_windows_are_remembered() -> None:
-    known = KnownWindows(EPOCH)
+@pytest.mark.parametrize("start", [NOON, NOON + timedelta(minutes=29)])
+def test_a_window_begins_with_what_is_known_to_be_stored(start: datetime) -> None:
+    known = KnownWindows(EPOCH, start - timedelta(minutes=29), [visit(start, minutes=1)])
+    expected = Totals(2, 2, duration=timedelta(minutes=3))
+    assert known.update(Changes(after=[visit(start, minutes=2)])) == {window_of(start): expected}
+
+
+def test_a_window_that_began_before_the_known_visits_is_unknown() -> None:
+    known = KnownWindows(EPOCH, NOON + timedelta(seconds=1), [visit(NOON + timedelta(minutes=1))])
+    assert known.update(Changes(after=[visit(NOON + WINDOW), visit()])) == {
+        NOON + WINDOW: Totals(1, 1),
+        NOON: None,
+    }
+
+
+@pytest.mark.parametrize("complete_from", [None, EPOCH])
+def test_the_newest_windows_are_remembered(complete_from: datetime | None) -> None:
+    known = KnownWindows(EPOCH, complete_from)
     windows = [NOON + number * WINDOW for number in range(REMEMBERED + 1)]
     known.learn({window: Totals() for window in reversed(windows)})
     found = known.update(Changes(after=[visit(window) for window in windows]))

@@ -66,7 +66,7 @@ class VisitStream:
         self.visits: dict[str, Document] = {}
         self.funnel: dict[str, Document] = {}
         self.open_visits = OpenVisits()
-        self.funnel_windows = KnownWindows(_EPOCH)
+        self.funnel_windows = KnownWindows(_EPOCH, _EPOCH)
         self.newest = _EPOCH
         self.writes = 0
         self._watermark = _EPOCH  # as the driver knows it: it may lag behind
@@ -98,10 +98,11 @@ class VisitStream:
 
     def restart(self) -> None:
         """Start a new driver, which reads back the visits that are open by the watermark it knows."""
+        complete_from = self._watermark - VISIT_GAP
         self.open_visits = OpenVisits(
-            one for one in self.visits.values() if one["session_end"] >= self._watermark - VISIT_GAP
+            (one for one in self.visits.values() if one["session_end"] >= complete_from), complete_from
         )
-        self.funnel_windows = KnownWindows(_EPOCH)
+        self.funnel_windows = KnownWindows(_EPOCH, complete_from, self.open_visits.shares())
 
     def _aggregate(self, events: Iterable[Document]) -> list[Document]:
         changed = {}

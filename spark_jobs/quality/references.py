@@ -16,6 +16,8 @@ from spark_jobs.mongo import Document
 
 # The embedded server's time for `$in` grows with the square of the list.
 IDS_PER_QUERY = 100
+# Asking for one id takes the embedded server as long as reading so many.
+_READ_PER_ASKED = 10
 # So many answers are remembered: a dimension can have more documents than memory has room for.
 _REMEMBERED = 500_000
 
@@ -72,8 +74,13 @@ class Lookup:
         if len(known) > _REMEMBERED:
             known.clear()
         wanted = [one for one in ids if one not in known]
+        referred = self._db[collection]
+        if len(wanted) > IDS_PER_QUERY and referred.estimated_document_count() <= _READ_PER_ASKED * len(wanted):
+            found = {one["_id"] for one in referred.find({}, {"_id": 1})}
+            known.update(dict.fromkeys(found, True) | {one: one in found for one in wanted})
+            return known
         for start in range(0, len(wanted), IDS_PER_QUERY):
             some = wanted[start : start + IDS_PER_QUERY]
-            found = {one["_id"] for one in self._db[collection].find({"_id": {"$in": some}}, {"_id": 1})}
+            found = {one["_id"] for one in referred.find({"_id": {"$in": some}}, {"_id": 1})}
             known.update({one: one in found for one in some})
         return known

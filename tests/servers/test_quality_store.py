@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from pymongo import MongoClient
 
@@ -21,6 +22,7 @@ from spark_jobs.jobs.validate import check_collections, parser, validate
 from spark_jobs.quality.engine import Engine
 from spark_jobs.quality.outcome import Outcome
 from spark_jobs.quality.reading import Options, read
+from spark_jobs.quality.references import Lookup, Reference
 from spark_jobs.quality.suites import SUITES_FOLDER
 
 Document = dict[str, Any]
@@ -168,6 +170,18 @@ def test_products_that_disappear_are_missed(check: Check, running: Servers) -> N
     running.db["products"].delete_one({"_id": 2})
     found = check("first", "--collections", "enriched_events")["enriched_events"]
     assert found["expectations"][0].startswith("expect_column_values_to_be_in_set:product_in_catalogue")
+
+
+@pytest.mark.parametrize("stored", [150, 3_000])  # few enough to be read as a whole, and not
+def test_what_documents_refer_to_is_looked_up(running: Servers, stored: int) -> None:
+    running.db["things"].drop()
+    running.db["things"].insert_many([{"_id": number} for number in range(stored)])
+    lookup, reference = Lookup(running.db), {"exists": Reference("thing", "things")}
+    for things in ([*range(120), -1, None], [130, 119, -1, -2]):
+        exists = lookup.add(pd.DataFrame({"thing": pd.array(things, "Int64")}), reference)["exists"]
+        assert exists.astype("object").where(exists.notna(), None).tolist() == [
+            None if one is None else one >= 0 for one in things
+        ]
 
 
 def test_the_platform_audits_itself(check: Check, running: Servers) -> None:

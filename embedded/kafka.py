@@ -14,7 +14,7 @@ from embedded.environments import run
 from embedded.errors import StackError
 
 # Without an idle stack paying for it: 256 MB of heap take 30,000 events/s; the serial collector saves 150 MB of RSS. A
-# broker on a laptop never earns back what the optimising compiler takes: without it a start costs a third less CPU time.
+# broker on a laptop never earns back what the optimising compiler takes: without it a start costs a third less CPU.
 JVM_OPTIONS = (
     "-Xms128m",
     "-Xmx256m",

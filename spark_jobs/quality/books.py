@@ -13,7 +13,7 @@ from spark_jobs.config import Config
 from spark_jobs.events.topic import Counts, Record, open_topic
 from spark_jobs.mongo import Document
 from spark_jobs.quality.reconcile import Ledger, reconcile, rests_on_counts
-from spark_jobs.quality.references import IDS_PER_QUERY
+from spark_jobs.quality.references import existing
 
 SAMPLE = 500
 
@@ -114,15 +114,10 @@ def _without_document(db: Database[Document], records: Sequence[Record]) -> list
         ("enriched_events", "position"),
         ("dead_letter_events", "position"),
     ):
-        found = _existing(db, collection, [getattr(record, name) for record in left])
+        ids = [getattr(record, name) for record in left]
+        found = existing(db, collection, [one for one in ids if one is not None])
         left = [record for record in left if getattr(record, name) not in found]
     return left
-
-
-def _existing(db: Database[Document], collection: str, ids: Sequence[str | None]) -> set[Any]:
-    wanted = [document_id for document_id in ids if document_id is not None]
-    chunks = (wanted[start : start + IDS_PER_QUERY] for start in range(0, len(wanted), IDS_PER_QUERY))
-    return {one["_id"] for chunk in chunks for one in db[collection].find({"_id": {"$in": chunk}}, {"_id": 1})}
 
 
 def _progress(driver: Document | None) -> list[Any]:

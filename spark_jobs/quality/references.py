@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from pymongo.database import Database
 from spark_jobs.mongo import Document
 
 # The embedded server's time for `$in` grows with the square of the list.
-IDS_PER_QUERY = 100
+_IDS_PER_QUERY = 100
 # Asking for one id takes the embedded server as long as reading so many.
 _READ_PER_ASKED = 10
 # So many answers are remembered: a dimension can have more documents than memory has room for.
@@ -48,6 +48,12 @@ def parse_references(content: Any, columns: Mapping[str, str]) -> dict[str, Refe
     return references
 
 
+def existing(db: Database[Document], collection: str, ids: Sequence[Any]) -> set[Any]:
+    """Return those of some `_id`s that a collection has."""
+    chunks = (ids[start : start + _IDS_PER_QUERY] for start in range(0, len(ids), _IDS_PER_QUERY))
+    return {one["_id"] for chunk in chunks for one in db[collection].find({"_id": {"$in": chunk}}, {"_id": 1})}
+
+
 class Lookup:
     """Looks ids up in other collections, each id once as long as there is room to remember it.
 
@@ -75,12 +81,9 @@ class Lookup:
             known.clear()
         wanted = [one for one in ids if one not in known]
         referred = self._db[collection]
-        if len(wanted) > IDS_PER_QUERY and referred.estimated_document_count() <= _READ_PER_ASKED * len(wanted):
+        if len(wanted) > _IDS_PER_QUERY and referred.estimated_document_count() <= _READ_PER_ASKED * len(wanted):
             found = {one["_id"] for one in referred.find({}, {"_id": 1})}
-            known.update(dict.fromkeys(found, True) | {one: one in found for one in wanted})
-            return known
-        for start in range(0, len(wanted), IDS_PER_QUERY):
-            some = wanted[start : start + IDS_PER_QUERY]
-            found = {one["_id"] for one in referred.find({"_id": {"$in": some}}, {"_id": 1})}
-            known.update({one: one in found for one in some})
+        else:
+            found = existing(self._db, collection, wanted)
+        known.update(dict.fromkeys(found, True) | {one: one in found for one in wanted})
         return known

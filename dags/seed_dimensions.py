@@ -4,7 +4,7 @@
 Builds the two dimensions of the platform, `products` and `users`, and upserts them into MongoDB. Both are derived from
 the events file; names, countries and age groups, which the public data set lacks, are synthesised from the id (always
 the same for the same id) and marked `synthetic`. Rows of your own CSVs replace the synthesised attributes. The running
-stream picks a changed dimension up by itself.
+stream picks a changed dimension up by itself; the task ends when it has, so that events replayed next find it.
 
 ## Upstream
 An events file (the trigger form's, else `SHOPSTREAM_EVENTS`), CSV(.gz) or Parquet; optionally CSVs of products and

@@ -92,7 +92,7 @@ class Config:
             trigger_seconds=_positive(env, "SHOPSTREAM_TRIGGER_SECONDS", 2),
             max_offsets_per_trigger=_positive(env, "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER", 50_000),
             state_partitions=_positive(env, "SHOPSTREAM_STATE_PARTITIONS", 2),
-            dimension_refresh_seconds=_positive(env, "SHOPSTREAM_DIMENSION_REFRESH_SECONDS", 30),
+            dimension_refresh_seconds=_positive(env, "SHOPSTREAM_DIMENSION_REFRESH_SECONDS", 5),
             stream_writers=_positive(env, "SHOPSTREAM_STREAM_WRITERS", 2),
             lease_seconds=_positive(env, "SHOPSTREAM_STREAM_LEASE_SECONDS", 10),
             models_uri=env.get("SHOPSTREAM_MODELS_URI", ""),

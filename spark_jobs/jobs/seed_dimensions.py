@@ -16,13 +16,20 @@ from spark_jobs.entry import run
 from spark_jobs.events.dimensions import derive, overlay, product, user
 from spark_jobs.events.source import rows
 from spark_jobs.mongo import database, upsert
-from spark_jobs.streaming.dimension_versions import publish
+from spark_jobs.streaming.dimension_versions import await_use, publish
 
 log = logging.getLogger(__name__)
 
+# A micro-batch may have to end first, and the stream's query starts anew.
+_CHANGEOVER_SECONDS = 60
+
 
 def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """Upsert `products` and `users`; returns the number of each and of the rows read."""
+    """Upsert `products` and `users`, and wait for a running stream to use them.
+
+    Returns:
+        The number of each and of the rows read, and whether the stream joins events with them from now on.
+    """
     derived = derive(rows(args.events), lambda count: log.info("%d events read", count))
     products = {key: product(key, facts) for key, facts in derived.products.items()}
     users = {key: user(key, facts) for key, facts in derived.users.items()}
@@ -32,12 +39,24 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     if args.users_csv:
         overlay(users, args.users_csv, "user_id", lambda key: user(key, {}))
     db = database(config)
+    versions: dict[str, str] = {}
     for name, documents in (("products", products), ("users", users)):
         ordered = [documents[key] for key in sorted(documents)]
         upsert(db, name, ordered)
-        publish(db, name, _fingerprint(ordered))
+        versions[name] = _fingerprint(ordered)
         log.info("%s: %d documents", name, len(ordered))
-    return {"events": derived.rows, "products": len(products), "users": len(users), "at": datetime.now(UTC).isoformat()}
+    publish(db, versions)
+    longest = config.dimension_refresh_seconds + _CHANGEOVER_SECONDS
+    in_use = await_use(db, longest)
+    if not in_use:
+        log.warning("the running stream does not use them after %d s: until it does, events lack what is new", longest)
+    return {
+        "events": derived.rows,
+        "products": len(products),
+        "users": len(users),
+        "in_use": in_use,
+        "at": datetime.now(UTC).isoformat(),
+    }
 
 
 def _fingerprint(documents: list[dict[str, Any]]) -> str:

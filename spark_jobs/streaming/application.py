@@ -159,6 +159,7 @@ class StreamingApplication:
             start = prepare(self._config, self._db, self._checkpoint, layout)
             self._heartbeat.follow(start.origin.generation, start.origin.start_offsets, start.position)
             self._heartbeat.lost(start.lost)
+            self._heartbeat.joins(dimensions.version)
             open_visits = self._restore_visits(start)
             log.info("dimensions: %s; %d sessions are open", dimensions.sizes, len(open_visits))
             sink = Sink(self._writing_db, open_visits, start.origin, self._heartbeat.newest_record)

@@ -53,6 +53,7 @@ class Heartbeat:
             "started_at": now,
             "updated_at": now,
             "trigger_seconds": trigger_seconds,
+            "dimensions": None,
             "generation": previous.get("generation"),
             "last_batch_id": previous.get("last_batch_id", -1),
             "last_batch_at": None,
@@ -113,6 +114,11 @@ class Heartbeat:
                     "watermark": None,
                     "newest_record": EPOCH,
                 }
+
+    def joins(self, dimensions: str) -> None:
+        """Say which version of the dimensions all further events are joined with."""
+        with self._change() as document:
+            document["dimensions"] = dimensions
 
     def lost(self, gaps: Iterable[Gap]) -> None:
         """Book records that somebody accepted as lost, so that they are not looked for."""

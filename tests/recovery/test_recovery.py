@@ -22,7 +22,6 @@ from kafka.admin import NewTopic
 
 from embedded.preflight import taken
 from spark_jobs.events.source import COLUMNS
-from spark_jobs.streaming.dimension_versions import publish
 from tests.oracle import assert_streaming_collections
 from tests.stack import PORTS, RunningStack, running_stack, wait_for
 
@@ -171,17 +170,18 @@ def test_late_events_are_kept_counted_and_in_no_window(shop: RunningStack) -> No
     assert_streaming_collections(shop, SENT)
 
 
-def test_a_corrected_category_reaches_the_running_stream(shop: RunningStack) -> None:
-    pid = driver(shop)["pid"]
-    shop.db["products"].insert_one({"_id": 1, "product_id": 1, "category_name": "corrected"})
-    publish(shop.db, "products", "corrected")
-
-    def arrived() -> bool:
-        send_and_drain(shop, [event(1000 + 5 * len(SENT), minutes=92)])
-        return shop.db["enriched_events"].find_one({"category_name": "corrected"}) is not None
-
-    wait_for(arrived, 120, "the category is in new events")
-    assert driver(shop)["pid"] == pid
+def test_a_corrected_category_is_in_all_events_that_follow(shop: RunningStack, tmp_path: Path) -> None:
+    before = driver(shop)
+    products = tmp_path / "products.csv"
+    products.write_text("product_id,category_name\n1,corrected\n")
+    seeded = shop.job("seed_dimensions", "--events", shop.environ["SHOPSTREAM_EVENTS"], "--products-csv", str(products))
+    assert seeded.returncode == 0, seeded.stdout + seeded.stderr
+    send_and_drain(shop, [event(1000, minutes=92)])
+    corrected = shop.db["enriched_events"].find_one({"event_id": "event-1000"})
+    assert corrected is not None
+    assert corrected["category_name"] == "corrected"
+    assert driver(shop)["pid"] == before["pid"]
+    assert driver(shop)["dimensions"] != before["dimensions"]
 
 
 def test_a_lost_checkpoint_is_rebuilt_without_a_trace(shop: RunningStack) -> None:

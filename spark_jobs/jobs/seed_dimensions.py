@@ -47,6 +47,7 @@ def main(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         log.info("%s: %d documents", name, len(ordered))
     publish(db, versions)
     longest = config.dimension_refresh_seconds + _CHANGEOVER_SECONDS
+    log.info("published; waiting until a running stream uses them, %d s at most", longest)
     in_use = await_use(db, longest)
     if not in_use:
         log.warning("the running stream does not use them after %d s: until it does, events lack what is new", longest)

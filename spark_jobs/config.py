@@ -35,7 +35,7 @@ class Config:
         trigger_seconds: Interval between two micro-batches of the stream.
         max_offsets_per_trigger: Largest number of Kafka records in one micro-batch.
         state_partitions: Shuffle and state-store partitions of the stream; fixed for the life of a checkpoint.
-        dimension_refresh_seconds: Longest time until the running stream picks up a changed dimension.
+        dimension_refresh_seconds: How often the running stream looks for a changed dimension.
         stream_writers: Most requests to MongoDB that the stream has under way while it writes a micro-batch.
         lease_seconds: Term of the lease that only one streaming driver has; a dead one's keeps the next one waiting.
         models_uri: Folder or object store of the fitted models; empty for the folder `models` of the data folder.

@@ -67,7 +67,7 @@ MEANINGS = {
         "SHOPSTREAM_TRIGGER_SECONDS": "Seconds between two micro-batches",
         "SHOPSTREAM_MAX_OFFSETS_PER_TRIGGER": "Most records in a micro-batch",
         "SHOPSTREAM_STATE_PARTITIONS": "Partitions of the stream's state; fixed for the life of a checkpoint",
-        "SHOPSTREAM_DIMENSION_REFRESH_SECONDS": "Longest time until the stream uses changed dimensions",
+        "SHOPSTREAM_DIMENSION_REFRESH_SECONDS": "How often the running stream looks for changed dimensions",
         "SHOPSTREAM_STREAM_WRITERS": "Most requests to MongoDB at once while a micro-batch is written. With the "
         "embedded server always 1",
         "SHOPSTREAM_STREAM_LEASE_SECONDS": "So long the right to write outlives a driver that died or cannot be "

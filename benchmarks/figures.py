@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import linear_regression, median
+from statistics import linear_regression
 
-# A series grows if its last third is more than a tenth above its first and still rises against the second: memory
-# that is filled once (heap, caches, compiled code) levels off, a leak does not.
+# A bound is about peaks: between them a series may fall as deep as it likes, at whatever rhythm (a state store's files
+# until they are merged, what is open by day and by night), and a median would say more about the moments of the samples.
+_PEAK = 0.9
+# A series grows if the last third's peak is more than a tenth above the first's and still rises against the second's:
+# memory that is filled once (heap, caches, compiled code) levels off, a leak does not.
 _RISE = 1.10
 _STILL_RISING = 1.04
 
@@ -30,9 +33,9 @@ class Trend:
     """How a series moves over a run.
 
     Attributes:
-        first: Median of its first third.
-        middle: Median of its second third.
-        last: Median of its last third.
+        first: Peak of its first third: what nine of ten values do not exceed.
+        middle: Peak of its second third.
+        last: Peak of its last third.
         slope: Least-squares slope over the last two thirds, per unit of the other axis.
     """
 
@@ -67,7 +70,8 @@ def trend(positions: Sequence[float], values: Sequence[float | None]) -> Trend |
     late = known[third:]
     moving = late[0][0] != late[-1][0]
     slope = linear_regression([one[0] for one in late], [one[1] for one in late]).slope if moving else 0.0
-    return Trend(median(series[:third]), median(series[third:-third]), median(series[-third:]), slope)
+    peaks = [percentile(part, _PEAK) for part in (series[:third], series[third:-third], series[-third:])]
+    return Trend(*peaks, slope)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

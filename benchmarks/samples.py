@@ -119,7 +119,7 @@ def trends(taken: Sequence[Sample]) -> dict[str, Trend]:
 
 def verdict(found: Mapping[str, Trend]) -> str:
     """Lay out the trends, and what was not measured."""
-    rows = [["median of each third of the run", "first", "middle", "last", "slope per 1 M events", "verdict"]]
+    rows = [["peak of each third of the run", "first", "middle", "last", "slope per 1 M events", "verdict"]]
     for name, one in found.items():
         figures = [f"{value:,.0f}" for value in (one.first, one.middle, one.last)]
         rows.append([JUDGED[name], *figures, f"{one.slope:+,.1f}", one.verdict])

@@ -36,7 +36,9 @@ TOPIC = "customer_events"
 _EVENTS_PER_DAY = 100_000
 # Two micro-batches: the stream never waits for the producer, and Kafka never holds much that is unread.
 _BACKLOG = 100_000
-_SAMPLE_SECONDS = 10.0
+_SAMPLE_SECONDS = 2.0
+# People need fewer lines than the verdict needs samples.
+_SAMPLES_PER_LINE = 5
 _STALL_SECONDS = 300.0
 
 
@@ -87,7 +89,8 @@ class Soak:
             self.samples.append(self._sample(driver, time.monotonic() - began, before))
             writer.writerow(self.samples[-1].cells())
             table.flush()
-            self._progress.say(" ".join(cell or "-" for cell in self.samples[-1].cells()))
+            if len(self.samples) % _SAMPLES_PER_LINE == 1:
+                self._progress.say(" ".join(cell or "-" for cell in self.samples[-1].cells()))
             if before is None or self.samples[-1].events > before.events:
                 moved = time.monotonic()
             if time.monotonic() - moved > _STALL_SECONDS:

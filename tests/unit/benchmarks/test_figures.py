@@ -41,6 +41,12 @@ def noise(number: int) -> float:
         pytest.param([800 - 2.0 * n for n in range(LENGTH)], False, id="shrinks"),
         pytest.param([500 if n < 45 else 1500 for n in range(LENGTH)], True, id="late jump"),
         pytest.param([300 + 200 * (n % 5) for n in range(LENGTH)], False, id="saw-tooth"),
+        pytest.param([300 + (200 + 3 * n) * (n % 5) for n in range(LENGTH)], True, id="saw-tooth with rising peaks"),
+        pytest.param(
+            [37_000 if n % 4 < (3 if n >= 40 else 1) else 25_000 for n in range(LENGTH)],
+            False,
+            id="two levels, the higher one met more often later",
+        ),
         pytest.param([0.0] * LENGTH, False, id="nothing"),
     ],
 )
@@ -51,11 +57,11 @@ def test_verdict_tells_a_leak_from_a_warm_up(series: list[float], grows: bool) -
     assert found.verdict == ("grows" if grows else "flat")
 
 
-def test_slope_is_that_of_the_last_two_thirds() -> None:
+def test_slope_is_that_of_the_last_two_thirds_and_peaks_are_exceeded_by_a_tenth() -> None:
     found = trend(EVENTS, [100.0 * n if n < 20 else 2000.0 + 3 * n for n in range(LENGTH)])
     assert found is not None
     assert found.slope == pytest.approx(3.0)
-    assert (found.first, found.last) == (950.0, 2000.0 + 3 * 49.5)
+    assert (found.first, found.last) == (1700.0, 2000.0 + 3 * 57)
 
 
 def test_gaps_are_left_out() -> None:

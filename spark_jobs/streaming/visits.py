@@ -59,24 +59,19 @@ def part(row: Mapping[str, Any]) -> Document:
 
 
 def joined(parts: list[Document]) -> Document:
-    """Make one part of several, in order of time, that nothing can be added to any more."""
+    """Make one part of one or several, in order of time: what they are together."""
+    if len(parts) == 1:
+        return parts[0]
     return {
         "window_start": parts[0]["window_start"],
         "first_event": parts[0]["first_event"],
         "last_event": parts[-1]["last_event"],
-        **_sums(parts),
-        **{name: sum(one[name] for one in parts) for name in _VALUES},
-        **_sets(parts),
+        **{name: sum(one[name] for one in parts) for name in (*_SUMS, *_VALUES)},
+        # The smallest of the smallest are the smallest of all, so a limit on every part is one on the whole.
+        **{
+            name: sorted({value for one in parts for value in one[name]})[:limit] for name, (_, limit) in _SETS.items()
+        },
     }
-
-
-def _sums(parts: list[Document]) -> dict[str, int]:
-    return {name: sum(one[name] for one in parts) for name in _SUMS}
-
-
-def _sets(parts: list[Document]) -> dict[str, list[Any]]:
-    # The smallest of the smallest are the smallest of all, so a limit on every part is one on the whole.
-    return {name: sorted({value for one in parts for value in one[name]})[:limit] for name, (_, limit) in _SETS.items()}
 
 
 def chains(parts: Iterable[Document]) -> list[list[Document]]:
@@ -92,9 +87,9 @@ def chains(parts: Iterable[Document]) -> list[list[Document]]:
 
 def document(user_id: int, user_session: str, parts: list[Document]) -> Document:
     """Build the document of `user_session_analytics` from the parts of one visit, in order of time."""
-    sums, sets = _sums(parts), _sets(parts)
-    start, end = parts[0]["first_event"], parts[-1]["last_event"]
-    events, purchases = sums["total_events"], sums["purchase_count"]
+    whole = joined(parts)
+    start, end = whole["first_event"], whole["last_event"]
+    events, carts, purchases = whole["total_events"], whole["cart_count"], whole["purchase_count"]
     return {
         "_id": base_id(user_session, start),
         "user_id": user_id,
@@ -102,18 +97,18 @@ def document(user_id: int, user_session: str, parts: list[Document]) -> Document
         "session_start": start,
         "session_end": end,
         "session_duration_minutes": (end - start) / timedelta(minutes=1),
-        **sums,
-        "unique_products_viewed": len(sets["products"]),
-        "categories_browsed": sets["categories"],
-        "brands_viewed": sets["brands"],
-        "total_purchase_value": sum(one["purchase_value"] for one in parts),
-        "avg_product_price": sum(one["price_sum"] for one in parts) / events,
-        "has_view": sums["view_count"] > 0,
-        "has_cart": sums["cart_count"] > 0,
+        **{name: whole[name] for name in _SUMS},
+        "unique_products_viewed": len(whole["products"]),
+        "categories_browsed": whole["categories"],
+        "brands_viewed": whole["brands"],
+        "total_purchase_value": whole["purchase_value"],
+        "avg_product_price": whole["price_sum"] / events,
+        "has_view": whole["view_count"] > 0,
+        "has_cart": carts > 0,
         "has_purchase": purchases > 0,
         "conversion_rate": purchases / events,
-        "journey_stage": "CONVERTED" if purchases else "CONSIDERATION" if sums["cart_count"] else "AWARENESS",
-        "behavior": _behavior(events, sums["cart_count"], purchases),
+        "journey_stage": "CONVERTED" if purchases else "CONSIDERATION" if carts else "AWARENESS",
+        "behavior": _behavior(events, carts, purchases),
         "parts": parts,
     }
 

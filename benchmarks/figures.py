@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import linear_regression
 
 # A bound is about peaks: between them a series may fall as deep as it likes, at whatever rhythm (a state store's files
-# until they are merged, what is open by day and by night), and a median would say more about the moments of the samples.
+# until they are merged, what is open by day and by night). A median would say more about the moments of the samples.
 _PEAK = 0.9
 # A series grows if the last third's peak is more than a tenth above the first's and still rises against the second's:
 # memory that is filled once (heap, caches, compiled code) levels off, a leak does not.
@@ -70,8 +70,10 @@ def trend(positions: Sequence[float], values: Sequence[float | None]) -> Trend |
     late = known[third:]
     moving = late[0][0] != late[-1][0]
     slope = linear_regression([one[0] for one in late], [one[1] for one in late]).slope if moving else 0.0
-    peaks = [percentile(part, _PEAK) for part in (series[:third], series[third:-third], series[-third:])]
-    return Trend(*peaks, slope)
+    first, middle, last = (
+        percentile(part, _PEAK) for part in (series[:third], series[third:-third], series[-third:])
+    )
+    return Trend(first, middle, last, slope)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

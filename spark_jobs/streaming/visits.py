@@ -68,9 +68,7 @@ def joined(parts: list[Document]) -> Document:
         "last_event": parts[-1]["last_event"],
         **{name: sum(one[name] for one in parts) for name in (*_SUMS, *_VALUES)},
         # The smallest of the smallest are the smallest of all, so a limit on every part is one on the whole.
-        **{
-            name: sorted({value for one in parts for value in one[name]})[:limit] for name, (_, limit) in _SETS.items()
-        },
+        **{name: sorted({value for one in parts for value in one[name]})[:limit] for name, (_, limit) in _SETS.items()},
     }
 
 

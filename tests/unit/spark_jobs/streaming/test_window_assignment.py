@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -33,10 +32,12 @@ def moments() -> list[int]:
     return sorted({*around, *(dice.randrange(YEAR_1000, YEAR_9999) for _ in range(1000))})
 
 
-@pytest.fixture(scope="module")
-def assigned(spark: SparkSession) -> dict[int, list[tuple[str, int, int]]]:
-    """The groups of each moment: kind, start and end of the window."""
-    frame = spark.createDataFrame([(moment,) for moment in moments()], "moment LONG").select(
+Groups = list[tuple[str, int, int]]
+
+
+def groups_of(spark: SparkSession, at: list[int]) -> dict[int, Groups]:
+    """The groups of an event at each of these moments: kind, start and end of the window."""
+    frame = spark.createDataFrame([(moment,) for moment in at], "moment LONG").select(
         "moment",
         F.timestamp_millis("moment").alias("event_timestamp"),
         F.lit("toys").alias("category_name"),
@@ -48,21 +49,26 @@ def assigned(spark: SparkSession) -> dict[int, list[tuple[str, int, int]]]:
     cell = frame.select("moment", F.explode(_groups()).alias("cell")).select(
         "moment", "cell.kind", F.unix_millis("cell.window_start"), F.unix_millis("cell.window_end")
     )
-    groups: dict[int, list[tuple[str, int, int]]] = {}
+    groups: dict[int, Groups] = {}
     for moment, kind, start, end in cell.collect():
         groups.setdefault(moment, []).append((kind, start, end))
     return groups
 
 
-def test_every_event_is_in_the_windows_of_the_contract(assigned: dict[int, list[tuple[str, int, int]]]) -> None:
-    assert set(assigned) == set(moments())
-    for moment, groups in assigned.items():
+def assert_groups_of_the_contract(found: dict[int, Groups], at: list[int]) -> None:
+    """Require that these moments have the windows that the contract gives them, and no others."""
+    assert set(found) == set(at)
+    for moment, groups in found.items():
         expected = [
             (kind, start, start + length)
             for kind, (length, slide) in WINDOWS.items()
             for start in window_starts(moment, length, slide)
         ]
         assert sorted(groups) == sorted(expected), EPOCH + timedelta(milliseconds=moment)
+
+
+def test_every_event_is_in_the_windows_of_the_contract(spark: SparkSession) -> None:
+    assert_groups_of_the_contract(groups_of(spark, moments()), moments())
 
 
 def test_the_funnel_has_the_windows_of_the_contract() -> None:

@@ -1,4 +1,4 @@
-"""What Kafka has of the topic: offsets, and the newest records. Reads, and changes nothing."""
+"""What Kafka has of the topic: its identity, offsets, and the newest records. Reads, and changes nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from spark_jobs.config import Config
 
 _TIMEOUT_MS = 10_000
+# Older brokers send this one.
+_NO_ID = str(UUID(int=0))
 
 Counts = dict[int, int]
 
@@ -88,22 +92,50 @@ def open_topic(config: Config) -> Iterator[Topic]:
     Raises:
         KafkaUnreachable: No answer within ten seconds, or a refusal, now or while the topic is read.
     """
-    # It logs every attempt; the exception says the same once.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    try:
+    with _answering(config):
         consumer = KafkaConsumer(
-            bootstrap_servers=config.kafka_bootstrap.split(","),
-            bootstrap_timeout_ms=_TIMEOUT_MS,
-            request_timeout_ms=_TIMEOUT_MS,
-            allow_auto_create_topics=False,
-            enable_auto_commit=False,
-            group_id=None,
-            **config.kafka_login.client_options(),
+            allow_auto_create_topics=False, enable_auto_commit=False, group_id=None, **_connection(config)
         )
         try:
             yield Topic(consumer, config.topic)
         finally:
             consumer.close()
+
+
+def topic_id(config: Config) -> str:
+    """Return the id that Kafka gave the configured topic when it was made: one made anew has another.
+
+    Empty where there is no such topic, or the brokers give no ids.
+
+    Raises:
+        KafkaUnreachable: As for `open_topic`.
+    """
+    with _answering(config):
+        client = KafkaAdminClient(**_connection(config))
+        try:
+            found = client.describe_topics([config.topic])
+        finally:
+            client.close()
+    ids = (one.get("topic_id") for one in found if one.get("name") == config.topic)
+    return next((str(one) for one in ids if one and str(one) != _NO_ID), "")
+
+
+def _connection(config: Config) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": config.kafka_bootstrap.split(","),
+        "bootstrap_timeout_ms": _TIMEOUT_MS,
+        "request_timeout_ms": _TIMEOUT_MS,
+        **config.kafka_login.client_options(),
+    }
+
+
+@contextmanager
+def _answering(config: Config) -> Iterator[None]:
+    """Say in one sentence what the client library says in many."""
+    # It logs every attempt; the exception says the same once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    try:
+        yield
     except (KafkaError, OSError, ValueError) as error:
         place = f"{config.kafka_bootstrap}{config.kafka_login.way}"
         raise KafkaUnreachable(f"no answer from Kafka at {place} ({error}): `make status`") from None

@@ -54,6 +54,9 @@ def _settings(config: Config) -> dict[str, str]:
         "spark.sql.optimizer.excludedRules": ",".join(PARSE_ONCE_RULES),
         # Deriving conditions from others finds nothing in this plan, and takes a twentieth of a small micro-batch.
         "spark.sql.constraintPropagation.enabled": "false",
+        # A micro-batch is collected whole, and its range is fixed from its first attempt on. Where records are as large
+        # as Kafka takes them it may need a larger heap, and then that alone must do.
+        "spark.driver.maxResultSize": "0",
         "spark.sql.streaming.numRecentProgressUpdates": "10",
         "spark.sql.streaming.minBatchesToRetain": "20",
         **checkpoint_files.settings(config),

@@ -157,7 +157,7 @@ class StreamingApplication:
             partitions = self._config.state_partitions
             layout = state_layout(self._records(), dimensions.products, partitions, self._config.topic)
             start = prepare(self._config, self._db, self._checkpoint, layout)
-            self._heartbeat.follow(start.origin.generation, start.origin.start_offsets, start.position)
+            self._heartbeat.follow(start.origin, start.position)
             self._heartbeat.lost(start.lost)
             self._heartbeat.joins(dimensions.version)
             open_visits = self._restore_visits(start)

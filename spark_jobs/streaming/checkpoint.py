@@ -31,6 +31,7 @@ class Origin:
         generation: Name of this checkpoint, on every derived document that was written with it.
         layout: What the state depends on, by name.
         start_offsets: First offset to read, by partition.
+        topic_id: Kafka's id of the topic; empty where it has none.
         rebuild_until: Offsets the topic had reached when the checkpoint was made although there were documents of an
             earlier one: from there on, what that one left behind and this one has not written is stale. None once it
             has been removed, or where there was none.
@@ -41,6 +42,7 @@ class Origin:
     generation: str
     layout: Mapping[str, str]
     start_offsets: Offsets
+    topic_id: str = ""
     rebuild_until: Offsets | None = None
     protected_until: datetime | None = None
 
@@ -82,6 +84,7 @@ class Checkpoint:
             generation=record["generation"],
             layout=record["layout"],
             start_offsets=_keys(record["start_offsets"]),
+            topic_id=record.get("topic_id", ""),
             rebuild_until=_keys(until) if until else None,
             protected_until=datetime.fromisoformat(protected) if protected else None,
         )
@@ -90,11 +93,13 @@ class Checkpoint:
         self,
         layout: Mapping[str, str],
         start_offsets: Offsets,
+        topic_id: str,
         rebuild_until: Offsets | None,
         protected_until: datetime | None,
     ) -> Origin:
         """Describe a checkpoint that is about to be written; see `Origin` for the arguments."""
-        return self._write(Origin(uuid.uuid4().hex[:12], layout, start_offsets, rebuild_until, protected_until))
+        generation = uuid.uuid4().hex[:12]
+        return self._write(Origin(generation, layout, start_offsets, topic_id, rebuild_until, protected_until))
 
     def set_aside(self) -> Path:
         """Move the checkpoint out of the way; the next query reads the whole topic. Returns where it is now."""
@@ -113,9 +118,13 @@ class Checkpoint:
         partial.replace(self.folder / _RECORD)
         return origin
 
+    def committed(self) -> int | None:
+        """Return the number of the last committed micro-batch; None before the first."""
+        return max((int(path.name) for path in (self.folder / "commits").glob("[0-9]*")), default=None)
+
     def position(self) -> Offsets:
         """Return the offsets after the last committed micro-batch, by partition; empty before the first."""
-        committed = max((int(path.name) for path in (self.folder / "commits").glob("[0-9]*")), default=None)
+        committed = self.committed()
         if committed is None:
             return {}
         topics = json.loads(self._offsets(committed)[2])

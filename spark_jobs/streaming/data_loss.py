@@ -51,12 +51,23 @@ def gaps(position: Mapping[int, int], beginning: Mapping[int, int]) -> list[Gap]
     ]
 
 
-def require_same_topic(position: Mapping[int, int], end: Mapping[int, int], topic: str) -> None:
-    """Refuse a topic that ends before the position of the stream: it was deleted and made again, or cut.
+def require_same_topic(position: Mapping[int, int], end: Mapping[int, int], topic: str, remade: bool) -> None:
+    """Refuse a topic that was deleted and made again, or cut: one that ends before the position of the stream.
+
+    Args:
+        position: Next offset to read, by partition.
+        end: Next offset to be given, by partition.
+        topic: Its name.
+        remade: Whether Kafka itself says that it is another topic of that name.
 
     Raises:
-        JobError: Names partition and offsets.
+        JobError: Names the topic, or partition and offsets.
     """
+    if remade:
+        raise JobError(
+            f"the topic {topic} was made anew since the stream has read from it: its records are others, whatever "
+            f"their offsets (the way on: {WAY_ON})"
+        )
     for partition, offset in sorted(position.items()):
         last = end.get(partition, 0)
         if last < offset:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pymongo.database import Database
 
+from spark_jobs.streaming.checkpoint import Origin
 from spark_jobs.streaming.counts import BatchCounts
 from spark_jobs.streaming.data_loss import Gap
 from spark_jobs.streaming.times import EPOCH
@@ -55,6 +56,8 @@ class Heartbeat:
             "trigger_seconds": trigger_seconds,
             "dimensions": None,
             "generation": previous.get("generation"),
+            "topic_id": previous.get("topic_id", ""),
+            "protected_until": previous.get("protected_until"),
             "last_batch_id": previous.get("last_batch_id", -1),
             "last_batch_at": None,
             "batch_started_at": None,
@@ -94,20 +97,20 @@ class Heartbeat:
         """The offset after the last record written, by partition (as text)."""
         return self._document["end_offsets"]  # type: ignore[no-any-return]
 
-    def follow(self, generation: str, start_offsets: Mapping[int, int], position: Mapping[int, int]) -> None:
+    def follow(self, origin: Origin, position: Mapping[int, int]) -> None:
         """Say which checkpoint is used; a new one begins its books at zero, whatever an earlier one had written.
 
         Args:
-            generation: Name of the checkpoint.
-            start_offsets: The first offset it reads, by partition.
+            origin: What the checkpoint was made for. Once it is lost, this document is what remains of it.
             position: The offsets after its last committed micro-batch.
         """
         with self._change() as document:
-            if document["generation"] != generation or not position:
-                start = {str(partition): offset for partition, offset in start_offsets.items()}
+            document |= {"topic_id": origin.topic_id, "protected_until": origin.protected_until}
+            if document["generation"] != origin.generation or not position:
+                start = {str(partition): offset for partition, offset in origin.start_offsets.items()}
                 document |= dict.fromkeys(_TOTALS, 0)
                 document |= {
-                    "generation": generation,
+                    "generation": origin.generation,
                     "start_offsets": start,
                     "end_offsets": dict(start),
                     "last_batch_id": -1,

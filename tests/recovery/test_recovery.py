@@ -20,12 +20,15 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from embedded.config import REPOSITORY
 from embedded.preflight import taken
 from spark_jobs.events.source import COLUMNS
-from tests.oracle import assert_streaming_collections
+from tests.oracle import assert_streaming_collections, records
 from tests.stack import PORTS, RunningStack, running_stack, wait_for
 
 START = datetime(2019, 10, 1, 10, tzinfo=UTC)
+# The first hours of the same day, as published.
+PUBLIC_EVENTS = REPOSITORY.parent / "shared" / "data" / "2019-Oct-head.csv.gz"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,12 @@ def checkpoint(stack: RunningStack) -> Path:
     return Path(stack.environ["SHOPSTREAM_HOME"]) / "state" / "checkpoints" / "stream"
 
 
+def rebuilt(stack: RunningStack) -> None:
+    """Wait until nothing of an earlier checkpoint is left."""
+    record = checkpoint(stack) / "shopstream.json"
+    wait_for(lambda: not json.loads(record.read_text())["rebuild_until"], 60, "rebuilt")
+
+
 def driver(stack: RunningStack) -> dict[str, Any]:
     return stack.db["stream_health"].find_one({"_id": "driver"}) or {}
 
@@ -103,6 +112,19 @@ def test_dimensions_of_a_new_events_file_are_seeded_unasked(shop: RunningStack) 
     assert len(shop.api.runs("seed_dimensions")) == 1
 
 
+def test_public_events_are_in_every_collection(shop: RunningStack) -> None:
+    if not PUBLIC_EVENTS.exists():
+        pytest.skip(f"the public events are not at hand ({PUBLIC_EVENTS})")
+    shop.run_dag("streaming_lifecycle", {"action": "ensure"})
+    replayed = shop.job("replay_events", "--file", str(PUBLIC_EVENTS))
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    drain(shop)
+    SENT.extend(records(PUBLIC_EVENTS))
+    assert_streaming_collections(shop, SENT)
+    assert driver(shop)["accepted"] + driver(shop)["dead_lettered"] == len(SENT)
+    assert driver(shop)["late_events"] == 0
+
+
 def test_events_out_of_order_within_ten_minutes_are_all_counted(shop: RunningStack) -> None:
     shop.run_dag("streaming_lifecycle", {"action": "ensure"})
     send_and_drain(shop, [event(number, minutes=20 - number % 10) for number in range(30)])
@@ -113,10 +135,11 @@ def test_events_out_of_order_within_ten_minutes_are_all_counted(shop: RunningSta
 
 
 def test_fields_of_a_newer_producer_and_garbage_do_no_harm(shop: RunningStack) -> None:
+    refused = shop.db["dead_letter_events"].count_documents({})
     newer = [event(200 + number, 21, page_url="/x", device={"os": "linux"}) for number in range(5)]
     send_and_drain(shop, [*newer, b"\xff\xfe not json", b"", event(210, 22, price=-1)])
     assert_streaming_collections(shop, SENT)
-    assert shop.db["dead_letter_events"].count_documents({}) == 3
+    assert shop.db["dead_letter_events"].count_documents({}) == refused + 3
     assert_books_balance(shop)
 
 
@@ -190,7 +213,7 @@ def test_a_lost_checkpoint_is_rebuilt_without_a_trace(shop: RunningStack) -> Non
     shutil.rmtree(checkpoint(shop))
     shop.run_dag("streaming_lifecycle", {"action": "ensure"})
     drain(shop)
-    wait_for(lambda: not json.loads((checkpoint(shop) / "shopstream.json").read_text())["rebuild_until"], 60, "rebuilt")
+    rebuilt(shop)
     # The late events are in the topic still, and late again only if the watermark happens to be past them.
     generations = shop.db["event_aggregations"].distinct("generation")
     assert generations == shop.db["user_session_analytics"].distinct("generation") == [driver(shop)["generation"]]
@@ -216,14 +239,19 @@ def test_state_of_another_layout_is_refused_until_a_rebuild_is_asked_for(shop: R
     assert_books_balance(shop)
 
 
+def expire(stack: RunningStack, before: int) -> None:
+    """Let the topic begin later, as retention does."""
+    admin = KafkaAdminClient(bootstrap_servers=stack.exported["KAFKA_BOOTSTRAP_SERVERS"])
+    admin.delete_records({TopicPartition("customer_events", 0): before})
+    admin.close()
+
+
 def test_expired_records_are_named_and_never_skipped_silently(shop: RunningStack) -> None:
     stop(shop)
     lost = [event(5000 + number, minutes=95) for number in range(7)]
     produce(shop, lost)
     first = driver(shop)["end_offsets"]["0"]
-    admin = KafkaAdminClient(bootstrap_servers=shop.exported["KAFKA_BOOTSTRAP_SERVERS"])
-    admin.delete_records({TopicPartition("customer_events", 0): first + len(lost)})
-    admin.close()
+    expire(shop, first + len(lost))
     run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
     log = "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
     assert f"partition 0: offsets {first} to {first + 6} (7 records)" in log
@@ -240,6 +268,34 @@ def test_expired_records_are_named_and_never_skipped_silently(shop: RunningStack
     assert shop.db["stream_health"].find_one({"_id": "accept_data_loss"}) is None
 
 
+def test_what_expired_unread_is_named_without_a_checkpoint_too(shop: RunningStack) -> None:
+    stop(shop)
+    produce(shop, [event(6100 + number, minutes=97) for number in range(3)])
+    first = driver(shop)["end_offsets"]["0"]
+    expire(shop, first + 2)
+    shutil.rmtree(checkpoint(shop))
+    run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
+    log = "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
+    assert f"partition 0: offsets {first} to {first + 1} (2 records)" in log
+    shop.run_dag("streaming_lifecycle", {"action": "ensure", "accept_data_loss": True})
+    drain(shop)
+    assert shop.db["enriched_events"].find_one({"event_id": "event-6102"})
+    assert shop.db["stream_health"].count_documents({"kind": "data_loss", "first_offset": first, "records": 2}) == 1
+    assert_books_balance(shop)
+
+
+def test_a_database_older_than_the_checkpoint_is_refused(shop: RunningStack) -> None:
+    stop(shop)
+    now = driver(shop)["last_batch_id"]
+    health = shop.db["stream_health"]
+    health.update_one({"_id": "driver"}, {"$set": {"last_batch_id": now - 1}})
+    run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
+    log = "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
+    assert f"knows of micro-batch {now - 1}, and {now} was committed" in log
+    health.update_one({"_id": "driver"}, {"$set": {"last_batch_id": now}})
+    shop.run_dag("streaming_lifecycle", {"action": "ensure"})
+
+
 def test_a_topic_made_anew_costs_no_window_and_no_visit(shop: RunningStack) -> None:
     stop(shop)
     derived = ("event_aggregations", "user_session_analytics", "conversion_funnel")
@@ -249,13 +305,16 @@ def test_a_topic_made_anew_costs_no_window_and_no_visit(shop: RunningStack) -> N
     wait_for(lambda: "customer_events" not in admin.list_topics(), 60, "the topic is gone")
     admin.create_topics([NewTopic("customer_events", num_partitions=3, replication_factor=1)])
     admin.close()
+    # As long again as what the stream has read, and longer: by its offsets it could be the old one.
+    produce(shop, [event(7000 + number, minutes=300) for number in range(driver(shop)["end_offsets"]["0"] + 5)])
     run_id = shop.run_dag("streaming_lifecycle", {"action": "ensure"}, expect="failed")
     assert "made anew" in "\n".join(shop.api.task_log("streaming_lifecycle", run_id, "streaming_application"))
-    shop.run_dag("streaming_lifecycle", {"action": "rebuild"})
-    produce(shop, [event(7000, minutes=300)])
-    drain(shop)
-    wait_for(lambda: not json.loads((checkpoint(shop) / "shopstream.json").read_text())["rebuild_until"], 60, "rebuilt")
-    for name, documents in before.items():
-        assert [shop.db[name].find_one({"_id": one["_id"]}) for one in documents] == documents
-        assert shop.db[name].count_documents({}) > len(documents)
-    assert_books_balance(shop)
+    # The second one finds a topic that it knows, and still nothing of what the first one has spared.
+    for _ in range(2):
+        shop.run_dag("streaming_lifecycle", {"action": "rebuild"})
+        drain(shop)
+        rebuilt(shop)
+        for name, documents in before.items():
+            assert [shop.db[name].find_one({"_id": one["_id"]}) for one in documents] == documents
+            assert shop.db[name].count_documents({}) > len(documents)
+        assert_books_balance(shop)

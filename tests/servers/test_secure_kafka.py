@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 from pyspark.sql import SparkSession
 
 from spark_jobs.config import Config
-from spark_jobs.events.topic import KafkaUnreachable, open_topic
+from spark_jobs.events.topic import KafkaUnreachable, open_topic, topic_id
 from spark_jobs.kafka_login import KafkaLogin
 from spark_jobs.session import spark_session
 from tests.secure_kafka import PASSWORD, TOPIC, SecureBroker, secure_broker
@@ -69,6 +69,12 @@ def test_the_client_reads_the_topic(config: Config, records: int) -> None:
     assert len(newest) == 15
 
 
+def test_the_topic_has_an_id_of_its_own(config: Config, records: int) -> None:
+    assert topic_id(config)
+    assert topic_id(config) == topic_id(config)
+    assert topic_id(replace(config, topic="no_such_topic")) == ""
+
+
 def test_the_stream_reads_the_topic_and_its_checkpoint_holds_no_password(
     config: Config, records: int, spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -104,5 +110,8 @@ def test_a_refused_login_is_told_of(config: Config, changed: dict[str, str]) -> 
 
 
 def test_nobody_gets_in_without_a_login(config: Config) -> None:
-    with pytest.raises(KafkaUnreachable), open_topic(replace(config, kafka_login=KafkaLogin())):
+    stranger = replace(config, kafka_login=KafkaLogin())
+    with pytest.raises(KafkaUnreachable), open_topic(stranger):
         pass
+    with pytest.raises(KafkaUnreachable):
+        topic_id(stranger)

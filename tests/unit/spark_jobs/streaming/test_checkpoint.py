@@ -31,11 +31,11 @@ def logged(folder: Path, batch_id: int, watermark_ms: int, offsets: dict[str, in
 def test_a_new_checkpoint_remembers_what_it_was_made_for(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "stream")
     assert checkpoint.origin() is None
-    created = checkpoint.create(LAYOUT, {0: 5}, {0: 9}, MOMENT)
-    assert checkpoint.origin() == created == Origin(created.generation, LAYOUT, {0: 5}, {0: 9}, MOMENT)
+    created = checkpoint.create(LAYOUT, {0: 5}, "id", {0: 9}, MOMENT)
+    assert checkpoint.origin() == created == Origin(created.generation, LAYOUT, {0: 5}, "id", {0: 9}, MOMENT)
     checkpoint.rebuilt(created)
-    assert checkpoint.origin() == Origin(created.generation, LAYOUT, {0: 5}, None, MOMENT)
-    assert Checkpoint(tmp_path / "other").create(LAYOUT, {}, None, None).generation != created.generation
+    assert checkpoint.origin() == Origin(created.generation, LAYOUT, {0: 5}, "id", None, MOMENT)
+    assert Checkpoint(tmp_path / "other").create(LAYOUT, {}, "", None, None).generation != created.generation
 
 
 def test_a_checkpoint_of_another_application_is_refused(tmp_path: Path) -> None:
@@ -91,13 +91,18 @@ def test_gaps_are_what_expired_between_position_and_oldest_record() -> None:
 
 
 def test_a_topic_that_ends_before_the_position_is_another_one() -> None:
-    require_same_topic({0: 10}, {0: 10, 1: 3}, "t")
+    require_same_topic({0: 10}, {0: 10, 1: 3}, "t", remade=False)
     with pytest.raises(JobError, match="partition 1 of t ends at offset 3, but the stream has read up to 4"):
-        require_same_topic({0: 10, 1: 4}, {0: 10, 1: 3}, "t")
+        require_same_topic({0: 10, 1: 4}, {0: 10, 1: 3}, "t", remade=False)
+
+
+def test_a_topic_made_anew_is_another_one_however_long_it_is() -> None:
+    with pytest.raises(JobError, match="the topic t was made anew"):
+        require_same_topic({0: 10}, {0: 100}, "t", remade=True)
 
 
 def test_a_rebuild_ends_where_the_topic_ended_when_it_began() -> None:
-    origin = Origin("g", LAYOUT, {0: 0, 1: 0}, {0: 5, 1: 7})
+    origin = Origin("g", LAYOUT, {0: 0, 1: 0}, rebuild_until={0: 5, 1: 7})
     assert not is_complete(origin, {"0": 5, "1": 6})
     assert not is_complete(origin, {"0": 5})
     assert is_complete(origin, {"0": 6, "1": 7})

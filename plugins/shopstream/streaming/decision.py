@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from shopstream.streaming.health import Cure, Problem
 
@@ -31,6 +32,11 @@ class Step(StrEnum):
     BACK_OFF = "back_off"
 
 
+LAUNCHING = (Step.LAUNCH, Step.RELAUNCH)
+
+# What ends a series of launches: a driver found running, or a person's stop.
+_SERIES_ENDS = (Step.NOTHING, Step.STOP, Step.LEAVE_STOPPED)
+
 # After so many launches in a row without a healthy moment between, the next ones are spaced out.
 LAUNCHES_AT_ONCE = 3
 FIRST_PAUSE = timedelta(minutes=10)
@@ -54,7 +60,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Launches:
-    """The launches since the application was last found running.
+    """The launches since the application was last found running, or was stopped by a person.
 
     Attributes:
         in_a_row: How many there were.
@@ -63,6 +69,21 @@ class Launches:
 
     in_a_row: int = 0
     last: datetime | None = None
+
+    @classmethod
+    def of(cls, checks: Iterable[Mapping[str, Any]]) -> Launches:
+        """Count the launches.
+
+        Args:
+            checks: What was written of each check (`action`, `checked_at`), newest first; read only as far as needed.
+        """
+        count, last = 0, None
+        for check in checks:
+            if check["action"] in _SERIES_ENDS:
+                break
+            if check["action"] in LAUNCHING:
+                count, last = count + 1, last or check["checked_at"]
+        return cls(count, last)
 
     @property
     def pause_until(self) -> datetime | None:
@@ -105,7 +126,7 @@ def decide(
     if action in (Action.RESTART, Action.REBUILD):
         return Step.RELAUNCH if alive else Step.LAUNCH
     step = _cure(problems)
-    if step in (Step.LAUNCH, Step.RELAUNCH) and not by_hand and launches.pause_until and now < launches.pause_until:
+    if step in LAUNCHING and not by_hand and launches.pause_until and now < launches.pause_until:
         return Step.BACK_OFF
     return step
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from shopstream.config import Config
 from shopstream.runtimes.base import CLOCKS_DIFFER, Driver, JobRuntimeError, StreamRuntime
-from shopstream.streaming.decision import Action, Launches, Step, Wish, decide
+from shopstream.streaming.decision import LAUNCHING, Action, Launches, Step, Wish, decide
 from shopstream.streaming.errors import LagError, StreamError
 from shopstream.streaming.fingerprint import config_hash
 from shopstream.streaming.health import Facts, Heartbeat, Lag, Problem, judge
@@ -97,7 +97,7 @@ class Lifecycle:
             now=now,
         )
         # Only a driver that is launched now takes an acceptance up: one later would accept losses nobody knows of yet.
-        accepts = accept_data_loss and step in (Step.LAUNCH, Step.RELAUNCH)
+        accepts = accept_data_loss and step in LAUNCHING
         for request, wanted in (("rebuild", action is Action.REBUILD), ("accept_data_loss", accepts)):
             if wanted:
                 self._store.ask(request, run_id)
@@ -163,7 +163,7 @@ class Lifecycle:
                 self._limits.stop_seconds,
             )
             ended = self._runtime.stop(driver, self._limits.stop_seconds) + ". "
-        if step in (Step.LAUNCH, Step.RELAUNCH):
+        if step in LAUNCHING:
             driver = self._runtime.launch(self._wanted_hash)
             log.info("Launched the driver (%s); waiting until its heartbeat says running", driver.name)
             return ended + self._await_running(driver)

@@ -8,16 +8,13 @@ from typing import Any, Self
 
 from shopstream.config import Config
 from shopstream.mongo import connect, plain_errors
-from shopstream.streaming.decision import Launches, Step, Wish
+from shopstream.streaming.decision import Launches, Wish
 from shopstream.streaming.health import Heartbeat
 
 COLLECTION = "stream_health"
 
 # One check every five minutes: some 8,600 documents, and no more however old the stream gets.
 KEEP_CHECKS = timedelta(days=30)
-
-_LAUNCHED = (Step.LAUNCH.value, Step.RELAUNCH.value)
-_LAUNCHES_READ = 50
 
 
 class HealthStore:
@@ -54,16 +51,13 @@ class HealthStore:
             self._collection.replace_one({"_id": "wish"}, document, upsert=True)
 
     def launches(self) -> Launches:
-        """Return the launches since the newest check that found the application running."""
-        count, last = 0, None
+        """Return the launches since the application was last found running."""
         with plain_errors():
             checks = self._collection.find({"kind": "check"}, {"action": 1, "checked_at": 1})
-            for check in checks.sort("_id", -1).limit(_LAUNCHES_READ):
-                if check["action"] == Step.NOTHING.value:
-                    break
-                if check["action"] in _LAUNCHED:
-                    count, last = count + 1, last or check["checked_at"]
-        return Launches(count, last)
+            # The newest check ends the search as a rule. In a crash loop the launches lie an hour of checks apart, so
+            # no number of checks is enough.
+            with checks.sort("_id", -1) as newest_first:
+                return Launches.of(newest_first)
 
     def ask(self, request: str, run_id: str) -> None:
         """Leave a person's request for the driver, which takes it up when it starts.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from shopstream.streaming.decision import Launches, Step, Wish
+from shopstream.streaming.decision import Launches, Wish
 from shopstream.streaming.errors import LagError
 from shopstream.streaming.health import Heartbeat, Lag
 
@@ -37,10 +36,7 @@ class FileStore:
         self._wish = wish
 
     def launches(self) -> Launches:
-        newest_first = reversed(self.checks)
-        launches = takewhile(lambda one: one["action"] != Step.NOTHING, newest_first)
-        made = [one["checked_at"] for one in launches if one["action"] in (Step.LAUNCH, Step.RELAUNCH)]
-        return Launches(len(made), made[0] if made else None)
+        return Launches.of(reversed(self.checks))
 
     def ask(self, request: str, run_id: str) -> None:
         self.requests[request] = run_id

@@ -1,4 +1,6 @@
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -75,3 +77,31 @@ def test_launches_that_do_not_last_are_spaced_out(in_a_row: int, minutes_ago: in
     assert decided(Action.ENSURE, [Cure.LAUNCH], alive=False, launches=launches) is step
     assert decided(Action.ENSURE, [Cure.LAUNCH], alive=False, launches=launches, by_hand=True) is Step.LAUNCH
     assert decided(Action.ENSURE, [], launches=launches) is Step.NOTHING
+
+
+def checks(*newest_first: str) -> Iterator[dict[str, Any]]:
+    """Yield checks that took these actions, five minutes apart."""
+    for number, action in enumerate(newest_first):
+        yield {"action": action, "checked_at": NOW - timedelta(minutes=5 * number)}
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "in_a_row", "minutes_ago"),
+    [
+        ([], 0, None),
+        (["back_off", "launch", "wait", "relaunch", "nothing", "launch"], 2, 5),
+        (["launch", "leave_stopped", "launch"], 1, 0),
+        (["launch", "stop", "launch"], 1, 0),
+        # An hour of checks between two launches.
+        ([*["back_off"] * 23, "launch"] * 7, 7, 115),
+    ],
+)
+def test_launches_in_a_row(newest_first: list[str], in_a_row: int, minutes_ago: int | None) -> None:
+    last = None if minutes_ago is None else NOW - timedelta(minutes=minutes_ago)
+    assert Launches.of(checks(*newest_first)) == Launches(in_a_row, last)
+
+
+def test_checks_are_read_no_further_than_needed() -> None:
+    remaining = checks("launch", "nothing", "launch")
+    Launches.of(remaining)
+    assert [check["action"] for check in remaining] == ["launch"]

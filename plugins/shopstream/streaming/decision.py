@@ -30,9 +30,13 @@ class Step(StrEnum):
     STOP = "stop"
     LEAVE_STOPPED = "leave_stopped"
     BACK_OFF = "back_off"
+    AWAIT_KAFKA = "await_kafka"
 
 
 LAUNCHING = (Step.LAUNCH, Step.RELAUNCH)
+
+# Kind of the problem that Kafka does not answer.
+NO_KAFKA = "kafka"
 
 # What ends a series of launches: a driver found running, or a person's stop.
 _SERIES_ENDS = (Step.NOTHING, Step.STOP, Step.LEAVE_STOPPED)
@@ -75,13 +79,14 @@ class Launches:
         """Count the launches.
 
         Args:
-            checks: What was written of each check (`action`, `checked_at`), newest first; read only as far as needed.
+            checks: What was written of each check (`action`, `checked_at`, `problems`), newest first; read only as far
+                as needed. A launch made while Kafka did not answer could not last, and does not count.
         """
         count, last = 0, None
         for check in checks:
             if check["action"] in _SERIES_ENDS:
                 break
-            if check["action"] in LAUNCHING:
+            if check["action"] in LAUNCHING and not _without_kafka(check):
                 count, last = count + 1, last or check["checked_at"]
         return cls(count, last)
 
@@ -106,6 +111,7 @@ def decide(
     alive: bool,
     problems: Sequence[Problem],
     launches: Launches,
+    kafka_answers: bool,
     now: datetime,
 ) -> Step:
     """Choose the step.
@@ -117,6 +123,7 @@ def decide(
         alive: Whether a driver lives.
         problems: What `judge` found.
         launches: What has been tried already. A person who asks for a launch gets it at once.
+        kafka_answers: Whether Kafka does. A driver launched without it would fail; one that lives may outlast this.
         now: The moment of the check.
     """
     if action is Action.STOP:
@@ -126,9 +133,11 @@ def decide(
     if action in (Action.RESTART, Action.REBUILD):
         return Step.RELAUNCH if alive else Step.LAUNCH
     step = _cure(problems)
-    if step in LAUNCHING and not by_hand and launches.pause_until and now < launches.pause_until:
-        return Step.BACK_OFF
-    return step
+    if step not in LAUNCHING or by_hand:
+        return step
+    if not kafka_answers:
+        return Step.AWAIT_KAFKA
+    return Step.BACK_OFF if launches.pause_until and now < launches.pause_until else step
 
 
 def _cure(problems: Sequence[Problem]) -> Step:
@@ -137,3 +146,7 @@ def _cure(problems: Sequence[Problem]) -> Step:
         if cure in cures:
             return step
     return Step.NOTHING
+
+
+def _without_kafka(check: Mapping[str, Any]) -> bool:
+    return any(problem["kind"] == NO_KAFKA for problem in check["problems"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from kafka import KafkaConsumer, TopicPartition
@@ -40,6 +41,20 @@ class KafkaLag:
         Raises:
             LagError: No broker answers.
         """
+        with self._connected() as consumer:
+            return self._measure(consumer, positions)
+
+    def require_answer(self) -> None:
+        """Ask for nothing but an answer.
+
+        Raises:
+            LagError: No broker answers.
+        """
+        with self._connected():
+            pass
+
+    @contextmanager
+    def _connected(self) -> Iterator[KafkaConsumer]:
         try:
             consumer = KafkaConsumer(
                 bootstrap_servers=self._bootstrap.split(","),
@@ -53,7 +68,7 @@ class KafkaLag:
         except (KafkaError, OSError, ValueError) as error:
             raise self._failure(error) from None
         try:
-            return self._measure(consumer, positions)
+            yield consumer
         except KafkaError as error:
             raise self._failure(error) from None
         finally:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from shopstream.config import Config
 from shopstream.runtimes.base import CLOCKS_DIFFER, Driver, JobRuntimeError, StreamRuntime
-from shopstream.streaming.decision import LAUNCHING, Action, Launches, Step, Wish, decide
+from shopstream.streaming.decision import LAUNCHING, NO_KAFKA, Action, Launches, Step, Wish, decide
 from shopstream.streaming.errors import LagError, StreamError
 from shopstream.streaming.fingerprint import config_hash
 from shopstream.streaming.health import Facts, Heartbeat, Lag, Problem, judge
@@ -48,6 +48,9 @@ class LagMeter(Protocol):
 
     def measure(self, positions: Mapping[int, int]) -> Lag:
         """Return the lag of a stream at these positions, or raise LagError."""
+
+    def require_answer(self) -> None:
+        """Raise LagError where Kafka does not answer."""
 
 
 class Lifecycle:
@@ -94,6 +97,7 @@ class Lifecycle:
             alive=driver is not None,
             problems=problems,
             launches=launches,
+            kafka_answers=not kafka_error,
             now=now,
         )
         # Only a driver that is launched now takes an acceptance up: one later would accept losses nobody knows of yet.
@@ -109,13 +113,13 @@ class Lifecycle:
             "run_id": run_id,
         }
         if kafka_error:
-            check["problems"].append({"kind": "kafka", "message": kafka_error})
+            check["problems"].append({"kind": NO_KAFKA, "message": kafka_error})
         try:
             if step is Step.BACK_OFF:
                 raise self._crash_loop(launches, problems)
             check["outcome"] = self._act(step, driver, wish)
-            if kafka_error and action is not Action.STOP:
-                raise StreamError(kafka_error)
+            if kafka_error and wish.running:
+                raise StreamError(f"{kafka_error}. {check['outcome']}")
         except (StreamError, JobRuntimeError) as error:
             check["outcome"] = str(error)
             log.error("%s", error)
@@ -131,12 +135,14 @@ class Lifecycle:
         if driver and heartbeat and not driver.wrote(heartbeat):
             heartbeat = None  # an earlier driver's
         lag = error = None
-        # A driver that has not committed a batch yet does not say where it is; that is no lag.
-        if driver and heartbeat and heartbeat.end_offsets:
-            try:
+        try:
+            # A driver that has not committed a batch yet does not say where it is; that is no lag.
+            if driver and heartbeat and heartbeat.end_offsets:
                 lag = self._lag.measure(heartbeat.end_offsets)
-            except LagError as failure:
-                error = str(failure)
+            else:
+                self._lag.require_answer()
+        except LagError as failure:
+            error = str(failure)
         return driver, Facts(now, driver.started_at if driver else None, heartbeat, self._wanted_hash, lag), error
 
     def _renew_wish(self, known: Wish, action: Action, by_hand: bool, run_id: str, now: datetime) -> Wish:
@@ -155,6 +161,8 @@ class Lifecycle:
                 f"Left as it is: stopped by hand in run {wish.run_id} at {wish.since:%Y-%m-%d %H:%M:%S} UTC. "
                 "Trigger streaming_lifecycle with action `ensure` to start it again."
             )
+        if step is Step.AWAIT_KAFKA:
+            return "No driver is launched before it answers; the first run that finds it answering does that."
         ended = ""
         if driver and step in (Step.STOP, Step.RELAUNCH):
             log.info(

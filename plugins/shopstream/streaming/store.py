@@ -53,7 +53,7 @@ class HealthStore:
     def launches(self) -> Launches:
         """Return the launches since the application was last found running."""
         with plain_errors():
-            checks = self._collection.find({"kind": "check"}, {"action": 1, "checked_at": 1})
+            checks = self._collection.find({"kind": "check"}, {"action": 1, "checked_at": 1, "problems": 1})
             # The newest check ends the search as a rule. In a crash loop the launches lie an hour of checks apart, so
             # no number of checks is enough.
             with checks.sort("_id", -1) as newest_first:

@@ -21,9 +21,18 @@ def decided(
     by_hand: bool = False,
     wish: Wish = RUN,
     launches: Launches = NONE_YET,
+    kafka_answers: bool = True,
 ) -> Step:
-    problems = [Problem("kind", "message", cure) for cure in cures]
-    return decide(action, by_hand=by_hand, wish=wish, alive=alive, problems=problems, launches=launches, now=NOW)
+    return decide(
+        action,
+        by_hand=by_hand,
+        wish=wish,
+        alive=alive,
+        problems=[Problem("kind", "message", cure) for cure in cures],
+        launches=launches,
+        kafka_answers=kafka_answers,
+        now=NOW,
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,10 +88,21 @@ def test_launches_that_do_not_last_are_spaced_out(in_a_row: int, minutes_ago: in
     assert decided(Action.ENSURE, [], launches=launches) is Step.NOTHING
 
 
+@pytest.mark.parametrize(("cure", "alive"), [(Cure.LAUNCH, False), (Cure.RELAUNCH, True)])
+def test_nothing_is_launched_while_kafka_does_not_answer(cure: Cure, alive: bool) -> None:
+    for launches in (NONE_YET, Launches(5, NOW)):
+        assert decided(Action.ENSURE, [cure], alive=alive, launches=launches, kafka_answers=False) is Step.AWAIT_KAFKA
+    assert decided(Action.ENSURE, [cure], alive=alive, kafka_answers=False, by_hand=True) is Step(cure)
+    assert decided(Action.ENSURE, [cure], alive=alive, kafka_answers=False, wish=STOPPED) is Step.LEAVE_STOPPED
+    assert decided(Action.ENSURE, [Cure.WAIT], kafka_answers=False) is Step.WAIT
+
+
 def checks(*newest_first: str) -> Iterator[dict[str, Any]]:
-    """Yield checks that took these actions, five minutes apart."""
-    for number, action in enumerate(newest_first):
-        yield {"action": action, "checked_at": NOW - timedelta(minutes=5 * number)}
+    """Yield checks five minutes apart, described by the action taken and the kinds of problems found."""
+    for number, words in enumerate(newest_first):
+        action, *kinds = words.split()
+        problems = [{"kind": kind, "message": "message"} for kind in kinds]
+        yield {"action": action, "checked_at": NOW - timedelta(minutes=5 * number), "problems": problems}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +112,7 @@ def checks(*newest_first: str) -> Iterator[dict[str, Any]]:
         (["back_off", "launch", "wait", "relaunch", "nothing", "launch"], 2, 5),
         (["launch", "leave_stopped", "launch"], 1, 0),
         (["launch", "stop", "launch"], 1, 0),
+        (["launch absent", "await_kafka dead kafka", "launch dead kafka", "launch dead"], 2, 0),
         # An hour of checks between two launches.
         ([*["back_off"] * 23, "launch"] * 7, 7, 115),
     ],

@@ -86,3 +86,11 @@ def test_no_broker(environment: pytest.MonkeyPatch) -> None:
     environment.setattr(lag_module, "WAIT_MILLISECONDS", 300)
     with pytest.raises(LagError, match=r"^Kafka at 127\.0\.0\.1:1: .*make status"):
         KafkaLag(Config.from_env()).measure({})
+    with pytest.raises(LagError, match=r"^Kafka at 127\.0\.0\.1:1: .*make status"):
+        KafkaLag(Config.from_env()).require_answer()
+
+
+def test_an_answer_needs_no_topic(consumer: ConsumerStandIn) -> None:
+    consumer.ends = {}
+    KafkaLag(Config.from_env()).require_answer()
+    assert consumer.questions == 0

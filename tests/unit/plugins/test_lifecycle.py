@@ -154,6 +154,37 @@ def test_kafka_that_does_not_answer_fails_the_run_but_not_the_driver(stream: Str
     assert stream.run(Action.STOP, by_hand=True)["action"] == "stop"
 
 
+def test_an_outage_of_kafka_costs_no_launch_and_no_pause(stream: Stream) -> None:
+    stream.run()
+    kill(stream.pid)
+    stream.lag = FixedLag(None)
+    for _ in range(5):
+        with pytest.raises(StreamError, match=r"Kafka at .*No driver is launched before it answers"):
+            stream.run()
+        assert stream.store.checks[-1]["action"] == "await_kafka"
+        assert [problem["kind"] for problem in stream.store.checks[-1]["problems"]] == ["dead", "kafka"]
+    assert stream.pid is None
+    stream.lag = FixedLag(Lag(0, 0.0))
+    assert stream.run()["action"] == "launch"
+
+
+def test_launches_by_hand_while_kafka_does_not_answer_make_nobody_wait_afterwards(stream: Stream) -> None:
+    stream.lag = FixedLag(None)
+    stream.behave("die")
+    for _ in range(4):
+        with pytest.raises(StreamError, match="ended while starting"):
+            stream.run(by_hand=True)
+    stream.behave("")
+    stream.lag = FixedLag(Lag(0, 0.0))
+    assert stream.run()["action"] == "launch"
+
+
+def test_a_stopped_stream_needs_no_kafka(stream: Stream) -> None:
+    stream.lag = FixedLag(None)
+    assert stream.run(Action.STOP, by_hand=True)["action"] == "nothing"
+    assert stream.run()["action"] == "leave_stopped"
+
+
 def test_a_stop_by_hand_lasts_until_somebody_ensures_by_hand(stream: Stream, caplog: pytest.LogCaptureFixture) -> None:
     stream.run()
     check = stream.run(Action.STOP, by_hand=True)

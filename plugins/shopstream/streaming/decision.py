@@ -112,6 +112,7 @@ def decide(
     problems: Sequence[Problem],
     launches: Launches,
     kafka_answers: bool,
+    accepts_loss: bool,
     now: datetime,
 ) -> Step:
     """Choose the step.
@@ -124,6 +125,8 @@ def decide(
         problems: What `judge` found.
         launches: What has been tried already. A person who asks for a launch gets it at once.
         kafka_answers: Whether Kafka does. A driver launched without it would fail; one that lives may outlast this.
+        accepts_loss: Whether a person accepts that records are lost. A driver that has refused to start for them may be
+            on its way again, and must not have looked for an acceptance already: it is replaced by one that finds it.
         now: The moment of the check.
     """
     if action is Action.STOP:
@@ -133,6 +136,8 @@ def decide(
     if action in (Action.RESTART, Action.REBUILD):
         return Step.RELAUNCH if alive else Step.LAUNCH
     step = _cure(problems)
+    if step is Step.WAIT and accepts_loss:
+        return Step.RELAUNCH
     if step not in LAUNCHING or by_hand:
         return step
     if not kafka_answers:

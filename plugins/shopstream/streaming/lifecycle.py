@@ -70,7 +70,8 @@ class Lifecycle:
             action: What the run was asked to do.
             by_hand: Whether a person triggered it.
             run_id: The run, for the record.
-            accept_data_loss: Whether a driver that is launched may go on without records that expired unread.
+            accept_data_loss: Whether a driver that is launched may go on without records that expired unread. One that
+                is starting is replaced; where one runs there is nothing to accept.
 
         Returns:
             The check as written to `stream_health`, dates as ISO text.
@@ -98,6 +99,7 @@ class Lifecycle:
             problems=problems,
             launches=launches,
             kafka_answers=not kafka_error,
+            accepts_loss=accept_data_loss,
             now=now,
         )
         # Only a driver that is launched now takes an acceptance up: one later would accept losses nobody knows of yet.
@@ -118,6 +120,8 @@ class Lifecycle:
             if step is Step.BACK_OFF:
                 raise self._crash_loop(launches, problems)
             check["outcome"] = self._act(step, driver, wish)
+            if accept_data_loss and not accepts:
+                check["outcome"] += " No data loss was accepted: that is for a driver that does not start because of one."
             if kafka_error and wish.running:
                 raise StreamError(f"{kafka_error}. {check['outcome']}")
         except (StreamError, JobRuntimeError) as error:

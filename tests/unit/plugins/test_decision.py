@@ -22,6 +22,7 @@ def decided(
     wish: Wish = RUN,
     launches: Launches = NONE_YET,
     kafka_answers: bool = True,
+    accepts_loss: bool = False,
 ) -> Step:
     return decide(
         action,
@@ -31,6 +32,7 @@ def decided(
         problems=[Problem("kind", "message", cure) for cure in cures],
         launches=launches,
         kafka_answers=kafka_answers,
+        accepts_loss=accepts_loss,
         now=NOW,
     )
 
@@ -95,6 +97,21 @@ def test_nothing_is_launched_while_kafka_does_not_answer(cure: Cure, alive: bool
     assert decided(Action.ENSURE, [cure], alive=alive, kafka_answers=False, by_hand=True) is Step(cure)
     assert decided(Action.ENSURE, [cure], alive=alive, kafka_answers=False, wish=STOPPED) is Step.LEAVE_STOPPED
     assert decided(Action.ENSURE, [Cure.WAIT], kafka_answers=False) is Step.WAIT
+
+
+@pytest.mark.parametrize(
+    ("cures", "alive", "step"),
+    [
+        ([Cure.LAUNCH], False, Step.LAUNCH),
+        ([Cure.RELAUNCH], True, Step.RELAUNCH),
+        # On a cluster: the operator sees to the next driver, which would refuse as the last one did.
+        ([Cure.WAIT], True, Step.RELAUNCH),
+        ([], True, Step.NOTHING),
+        ([Cure.NONE], True, Step.NOTHING),
+    ],
+)
+def test_an_accepted_loss_needs_a_driver_that_is_launched(cures: list[Cure], alive: bool, step: Step) -> None:
+    assert decided(Action.ENSURE, cures, alive=alive, by_hand=True, accepts_loss=True) is step
 
 
 def checks(*newest_first: str) -> Iterator[dict[str, Any]]:

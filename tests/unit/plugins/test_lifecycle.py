@@ -36,11 +36,14 @@ class Stream:
     def behave(self, words: str) -> None:
         (self.folder / "behaviour").write_text(words)
 
-    def run(self, action: Action = Action.ENSURE, by_hand: bool = False, run_id: str = "") -> dict[str, Any]:
+    def run(
+        self, action: Action = Action.ENSURE, by_hand: bool = False, run_id: str = "", accept_data_loss: bool = False
+    ) -> dict[str, Any]:
         """Run it, as a run of its own or as another try of one."""
         kind = "by-hand" if by_hand else "scheduled"
         lifecycle = Lifecycle(self.config, self.store, self.lag, LocalStreamRuntime(self.config))
-        return lifecycle.run(action, by_hand=by_hand, run_id=run_id or f"{kind}-{len(self.store.checks)}")
+        run_id = run_id or f"{kind}-{len(self.store.checks)}"
+        return lifecycle.run(action, by_hand=by_hand, run_id=run_id, accept_data_loss=accept_data_loss)
 
     @property
     def pid(self) -> int | None:
@@ -250,6 +253,30 @@ def test_requests_of_a_person_are_left_for_the_driver(stream: Stream) -> None:
     assert stream.store.requests == {}
     assert stream.run(Action.REBUILD, by_hand=True, run_id="asking")["action"] == "relaunch"
     assert stream.store.requests == {"rebuild": "asking"}
+
+
+def test_an_accepted_loss_is_left_for_a_driver_that_is_launched(stream: Stream) -> None:
+    assert stream.run(by_hand=True, run_id="accepting", accept_data_loss=True)["action"] == "launch"
+    assert stream.store.requests == {"accept_data_loss": "accepting"}
+
+
+def test_an_accepted_loss_replaces_a_driver_that_is_on_its_way(stream: Stream) -> None:
+    stream.behave("slow")
+    runtime = LocalStreamRuntime(stream.config)
+    waiting = runtime.launch(Lifecycle(stream.config, stream.store, stream.lag, runtime)._wanted_hash)
+    stream.behave("")
+    assert stream.run(by_hand=True, run_id="accepting", accept_data_loss=True)["action"] == "relaunch"
+    assert stream.store.requests == {"accept_data_loss": "accepting"}
+    assert stream.pid not in (None, waiting.pid)
+
+
+@pytest.mark.parametrize(("action", "step"), [(Action.ENSURE, "nothing"), (Action.STOP, "stop")])
+def test_where_a_driver_runs_there_is_no_loss_to_accept(stream: Stream, action: Action, step: str) -> None:
+    stream.run()
+    check = stream.run(action, by_hand=True, accept_data_loss=True)
+    assert check["action"] == step
+    assert "No data loss was accepted" in check["outcome"]
+    assert stream.store.requests == {}
 
 
 @pytest.mark.parametrize("action", [Action.RESTART, Action.REBUILD])

@@ -20,11 +20,11 @@ data-platform
 The log says which part of health is missing, with figures, what was done, and the last lines of the driver's own log
 (`logs/stream.log` in the platform's home; on a cluster `kubectl logs shopstream-stream-driver`). "MongoDB at ..." or
 "Kafka at ...": look at `make status` (on a cluster `make deploy-check`); no driver is launched meanwhile, and the next
-run heals the rest. "crash loop": three launches in a row did not last, so the next ones are spaced out; the driver's
-last lines name the reason, such as a malformed variable. "the checkpoint holds state that this version cannot read":
-trigger **rebuild**. "data loss": Kafka deleted records before they were read; the message names their offsets. Trigger
-ensure with "Accept data loss" to go on without them; they stay on record in `stream_health`. Lag alone is a warning,
-not a failure: the stream catches up by itself.
+run heals the rest. "crash loop": three launches in a row did not last, so the next ones are spaced out, or no driver
+has finished a micro-batch for a quarter of an hour; the driver's last lines name the reason, such as a malformed
+variable. "the checkpoint holds state that this version cannot read": trigger **rebuild**. "data loss": Kafka deleted
+records before they were read; the message names their offsets. Trigger ensure with "Accept data loss" to go on without
+them; they stay on record in `stream_health`. Lag alone is a warning, not a failure: the stream catches up by itself.
 
 ## When a failure may be ignored
 A single failure followed by a success. Events wait in Kafka meanwhile; nothing is lost or doubled.

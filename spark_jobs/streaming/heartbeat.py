@@ -51,6 +51,8 @@ class Heartbeat:
             "config_hash": os.environ.get("SHOPSTREAM_CONFIG_HASH"),
             "state": "starting",
             "error": None,
+            # Whoever looks between two drivers of a crash loop still finds why they fail.
+            "previous_error": previous.get("error"),
             "started_at": now,
             "updated_at": now,
             "trigger_seconds": trigger_seconds,

@@ -35,11 +35,12 @@ class Step(StrEnum):
 
 LAUNCHING = (Step.LAUNCH, Step.RELAUNCH)
 
-# Kind of the problem that Kafka does not answer.
-NO_KAFKA = "kafka"
+# What is written of a check.
+Check = Mapping[str, Any]
 
-# What ends a series of launches: a driver found running, or a person's stop.
-_SERIES_ENDS = (Step.NOTHING, Step.STOP, Step.LEAVE_STOPPED)
+# Kind of the problem that Kafka does not answer, and what stands for a driver where there is none.
+NO_KAFKA = "kafka"
+NO_DRIVER = "none"
 
 # After so many launches in a row without a healthy moment between, the next ones are spaced out.
 LAUNCHES_AT_ONCE = 3
@@ -64,31 +65,36 @@ class Wish:
 
 @dataclass(frozen=True)
 class Launches:
-    """The launches since the application was last found running, or was stopped by a person.
+    """What has been tried since the application was last found at work, or was stopped by a person.
 
     Attributes:
-        in_a_row: How many there were.
+        in_a_row: How many launches there were.
         last: When the last of them was made.
+        since: When the first check was made that found no driver at work.
     """
 
     in_a_row: int = 0
     last: datetime | None = None
+    since: datetime | None = None
 
     @classmethod
-    def of(cls, checks: Iterable[Mapping[str, Any]]) -> Launches:
+    def of(cls, checks: Iterable[Check]) -> Launches:
         """Count the launches.
 
         Args:
-            checks: What was written of each check (`action`, `checked_at`, `problems`), newest first; read only as far
-                as needed. A launch made while Kafka did not answer could not last, and does not count.
+            checks: What was written of each check (`action`, `checked_at`, `problems`, `figures`), newest first; read
+                only as far as needed. Those made while Kafka did not answer say nothing of the application.
         """
-        count, last = 0, None
+        count, last, since = 0, None, None
         for check in checks:
-            if check["action"] in _SERIES_ENDS:
+            if is_settled(check):
                 break
-            if check["action"] in LAUNCHING and not _without_kafka(check):
-                count, last = count + 1, last or check["checked_at"]
-        return cls(count, last)
+            if any(problem["kind"] == NO_KAFKA for problem in check["problems"]):
+                continue
+            since = check["checked_at"]
+            if check["action"] in LAUNCHING:
+                count, last = count + 1, last or since
+        return cls(count, last, since)
 
     @property
     def pause_until(self) -> datetime | None:
@@ -101,6 +107,17 @@ class Launches:
         doublings = min(self.in_a_row - LAUNCHES_AT_ONCE, 10)
         pause: timedelta = min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
         return self.last + pause
+
+
+def is_settled(check: Check) -> bool:
+    """Tell whether a check found a driver at work, or none because a person wants none.
+
+    One that merely runs is not at work yet: it may fail in its first micro-batch, as the one before did.
+    """
+    if check["action"] != Step.NOTHING:
+        return check["action"] in (Step.STOP, Step.LEAVE_STOPPED)
+    figures = check["figures"]
+    return bool(figures["driver"] == NO_DRIVER or figures.get("batch_seconds") or figures.get("lag_events") == 0)
 
 
 def decide(
@@ -151,7 +168,3 @@ def _cure(problems: Sequence[Problem]) -> Step:
         if cure in cures:
             return step
     return Step.NOTHING
-
-
-def _without_kafka(check: Mapping[str, Any]) -> bool:
-    return any(problem["kind"] == NO_KAFKA for problem in check["problems"])

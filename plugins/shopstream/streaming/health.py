@@ -62,6 +62,7 @@ class Heartbeat:
         counters: Totals since the checkpoint began: accepted, dead_lettered, lost_records, late_events, duplicates;
             empty until known.
         records: Records read since the checkpoint began.
+        previous_error: Why the driver before this one failed; None where that one did not say.
     """
 
     pid: int
@@ -79,6 +80,7 @@ class Heartbeat:
     queries: Mapping[str, bool] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     records: int = 0
+    previous_error: str | None = None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Heartbeat:
@@ -100,6 +102,7 @@ class Heartbeat:
             queries={str(query["name"]): bool(query["active"]) for query in document.get("queries") or ()},
             counters={name: int(document[name]) for name in COUNTERS if document.get(name) is not None},
             records=sum(offset - first.get(partition, 0) for partition, offset in last.items()),
+            previous_error=document.get("previous_error"),
         )
 
 

@@ -9,7 +9,17 @@ from typing import Any, Protocol
 
 from shopstream.config import Config
 from shopstream.runtimes.base import CLOCKS_DIFFER, Driver, JobRuntimeError, StreamRuntime
-from shopstream.streaming.decision import LAUNCHING, NO_KAFKA, Action, Launches, Step, Wish, decide
+from shopstream.streaming.decision import (
+    LAUNCHING,
+    NO_DRIVER,
+    NO_KAFKA,
+    Action,
+    Launches,
+    Step,
+    Wish,
+    decide,
+    is_settled,
+)
 from shopstream.streaming.errors import LagError, StreamError
 from shopstream.streaming.fingerprint import config_hash
 from shopstream.streaming.health import Facts, Heartbeat, Lag, Problem, judge
@@ -34,7 +44,7 @@ class Store(Protocol):
         """Remember what a person asks for."""
 
     def launches(self) -> Launches:
-        """Return the launches since the application was last found running."""
+        """Return the launches since the application was last found at work."""
 
     def ask(self, request: str, run_id: str) -> None:
         """Leave a person's request for the driver."""
@@ -121,11 +131,15 @@ class Lifecycle:
                 raise self._crash_loop(launches, problems)
             check["outcome"] = self._act(step, driver, wish)
             if accept_data_loss and not accepts:
-                check["outcome"] += " No data loss was accepted: that is for a driver that does not start because of one."
+                check["outcome"] += (
+                    " The acceptance of a data loss is not kept: it is for a driver that refuses to start."
+                )
             if kafka_error and wish.running:
                 raise StreamError(f"{kafka_error}. {check['outcome']}")
+            if step in (Step.NOTHING, Step.WAIT) and not is_settled(check):
+                self._require_work(launches, now)
         except (StreamError, JobRuntimeError) as error:
-            check["outcome"] = str(error)
+            check |= {"healthy": False, "outcome": str(error)}
             log.error("%s", error)
             raise
         finally:
@@ -190,6 +204,22 @@ class Lifecycle:
             f"{problems[0].message}"
         )
 
+    def _require_work(self, launches: Launches, now: datetime) -> None:
+        """Fail where drivers come up, but for long none has finished a micro-batch though there is something to read.
+
+        On a cluster the operator restarts what fails, so that checks find such drivers running or starting.
+        """
+        # Time for two drivers: the first may have had a good reason, and been replaced by one that needs as long.
+        patience = 2 * (self._limits.start_seconds + self._limits.first_batch_seconds)
+        if launches.since is None or (now - launches.since).total_seconds() <= patience:
+            return
+        heartbeat = self._store.heartbeat()
+        error = (heartbeat.error or heartbeat.previous_error) if heartbeat else None
+        raise self._failure(
+            f"crash loop: since {launches.since:%H:%M:%S} UTC no driver has finished a micro-batch. The last failure: "
+            f"{error or 'the driver was gone without a word'}. Of the newest driver"
+        )
+
     def _await_running(self, driver: Driver) -> str:
         """Wait for the heartbeat of a starting driver to say `running`."""
         reported = 0.0
@@ -217,7 +247,7 @@ class Lifecycle:
 
 def _figures(driver: Driver | None, facts: Facts) -> dict[str, Any]:
     """Return the figures of a check, for log and record."""
-    figures: dict[str, Any] = {"driver": driver.name if driver else "none"}
+    figures: dict[str, Any] = {"driver": driver.name if driver else NO_DRIVER}
     if driver:
         figures["up_seconds"] = round((facts.now - driver.started_at).total_seconds())
     if heartbeat := facts.heartbeat:

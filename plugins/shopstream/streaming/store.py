@@ -16,6 +16,9 @@ COLLECTION = "stream_health"
 # One check every five minutes: some 8,600 documents, and no more however old the stream gets.
 KEEP_CHECKS = timedelta(days=30)
 
+# What counting launches needs.
+_READ_OF_CHECKS = ("action", "checked_at", "problems", "figures")
+
 
 class HealthStore:
     """Reads and writes `stream_health`. A context manager: leaving it closes the connection."""
@@ -51,9 +54,9 @@ class HealthStore:
             self._collection.replace_one({"_id": "wish"}, document, upsert=True)
 
     def launches(self) -> Launches:
-        """Return the launches since the application was last found running."""
+        """Return the launches since the application was last found at work."""
         with plain_errors():
-            checks = self._collection.find({"kind": "check"}, {"action": 1, "checked_at": 1, "problems": 1})
+            checks = self._collection.find({"kind": "check"}, dict.fromkeys(_READ_OF_CHECKS, 1))
             # The newest check ends the search as a rule. In a crash loop the launches lie an hour of checks apart, so
             # no number of checks is enough.
             with checks.sort("_id", -1) as newest_first:

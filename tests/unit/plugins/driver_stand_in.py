@@ -1,7 +1,8 @@
 """A small process that stands in for the streaming driver where only the handling of processes is tested.
 
 It knows nothing of Spark, Kafka or MongoDB: it holds the lease as the driver does and writes heartbeats to a JSON file.
-How it behaves is told by the file `behaviour` beside that file: words out of slow, fail, die, deaf, refuse, child.
+How it behaves is told by the file `behaviour` beside that file: words out of slow, fail, die, deaf, refuse, child,
+barren (it runs but finishes no micro-batch).
 """
 
 import fcntl
@@ -30,6 +31,7 @@ def beat(state: str, error: str | None = None) -> None:
         "started_at": started,
         "updated_at": datetime.now(UTC).isoformat(),
         "trigger_seconds": 2,
+        "batch_duration_ms": 100 if state == "running" and "barren" not in behaviour else None,
         "queries": [{"name": "customer_events", "active": state == "running"}],
     }
     partial = folder / "heartbeat.partial"

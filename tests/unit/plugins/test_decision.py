@@ -114,29 +114,50 @@ def test_an_accepted_loss_needs_a_driver_that_is_launched(cures: list[Cure], ali
     assert decided(Action.ENSURE, cures, alive=alive, by_hand=True, accepts_loss=True) is step
 
 
-def checks(*newest_first: str) -> Iterator[dict[str, Any]]:
-    """Yield checks five minutes apart, described by the action taken and the kinds of problems found."""
+AT_WORK = {"driver": "process 1", "batch_seconds": 0.1, "lag_events": 7}
+IDLE = {"driver": "process 1", "batch_seconds": 0.0, "lag_events": 0}
+BARREN = {"driver": "process 1", "batch_seconds": 0.0, "lag_events": 7}
+
+
+def check(minutes_ago: int, words: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """Return a check, described by the action taken and the kinds of problems found."""
+    action, *kinds = words.split()
+    problems = [{"kind": kind, "message": "message"} for kind in kinds]
+    moment = NOW - timedelta(minutes=minutes_ago)
+    return {"action": action, "checked_at": moment, "problems": problems, "figures": figures}
+
+
+def checks(*newest_first: str, figures: dict[str, Any] = AT_WORK) -> Iterator[dict[str, Any]]:
+    """Yield checks five minutes apart."""
     for number, words in enumerate(newest_first):
-        action, *kinds = words.split()
-        problems = [{"kind": kind, "message": "message"} for kind in kinds]
-        yield {"action": action, "checked_at": NOW - timedelta(minutes=5 * number), "problems": problems}
+        yield check(5 * number, words, figures)
 
 
 @pytest.mark.parametrize(
-    ("newest_first", "in_a_row", "minutes_ago"),
+    ("newest_first", "in_a_row", "last", "since"),
     [
-        ([], 0, None),
-        (["back_off", "launch", "wait", "relaunch", "nothing", "launch"], 2, 5),
-        (["launch", "leave_stopped", "launch"], 1, 0),
-        (["launch", "stop", "launch"], 1, 0),
-        (["launch absent", "await_kafka dead kafka", "launch dead kafka", "launch dead"], 2, 0),
+        ([], 0, None, None),
+        (["nothing", "launch"], 0, None, None),
+        (["back_off", "launch", "wait", "relaunch", "nothing", "launch"], 2, 5, 15),
+        (["launch", "leave_stopped", "launch"], 1, 0, 0),
+        (["launch", "stop", "launch"], 1, 0, 0),
+        (["launch absent", "await_kafka dead kafka", "launch dead kafka", "launch dead"], 2, 0, 15),
+        (["await_kafka dead kafka"] * 9, 0, None, None),
         # An hour of checks between two launches.
-        ([*["back_off"] * 23, "launch"] * 7, 7, 115),
+        ([*["back_off"] * 23, "launch"] * 7, 7, 115, 5 * (24 * 7 - 1)),
     ],
 )
-def test_launches_in_a_row(newest_first: list[str], in_a_row: int, minutes_ago: int | None) -> None:
-    last = None if minutes_ago is None else NOW - timedelta(minutes=minutes_ago)
-    assert Launches.of(checks(*newest_first)) == Launches(in_a_row, last)
+def test_launches_in_a_row(newest_first: list[str], in_a_row: int, last: int | None, since: int | None) -> None:
+    moments = (None if minutes is None else NOW - timedelta(minutes=minutes) for minutes in (last, since))
+    assert Launches.of(checks(*newest_first)) == Launches(in_a_row, *moments)
+
+
+@pytest.mark.parametrize(
+    ("figures", "in_a_row"),
+    [(AT_WORK, 1), (IDLE, 1), (BARREN, 2), ({"driver": "process 1"}, 2), ({"driver": "none"}, 1)],
+)
+def test_only_a_driver_at_work_ends_a_series(figures: dict[str, Any], in_a_row: int) -> None:
+    assert Launches.of(checks("launch", "nothing", "launch", figures=figures)).in_a_row == in_a_row
 
 
 def test_checks_are_read_no_further_than_needed() -> None:

@@ -9,6 +9,7 @@ parts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -170,21 +171,22 @@ class _Session:
     """All open visits under one `user_session`, which several users may share.
 
     Attributes:
-        parts: The parts of the open visits, by user and start of the half hour.
+        parts: The parts of the open visits, by user and then by start of the half hour.
         written: User of the documents these visits have, and what they count for in the funnel, by `_id`.
-        taken: Plain ids that belong to closed visits of other users.
+        taken: Plain ids that open visits would have, did they not belong to closed visits of other users.
     """
 
-    parts: dict[tuple[int, datetime], Document] = field(default_factory=dict)
+    parts: dict[int, dict[datetime, Document]] = field(default_factory=lambda: defaultdict(dict))
     written: dict[str, tuple[int, Share]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
     def visits(self, user_session: str) -> list[Document]:
         """Build every open visit's document; `_id`s are unique even where users share session id and start."""
-        visits = []
-        for user_id in sorted({user_id for user_id, _ in self.parts}):
-            own = [one for (user, _), one in self.parts.items() if user == user_id]
-            visits += [document(user_id, user_session, chain) for chain in chains(own)]
+        visits = [
+            document(user_id, user_session, chain)
+            for user_id in sorted(self.parts)
+            for chain in chains(self.parts[user_id].values())
+        ]
         seen = set(self.taken)
         for visit in visits:
             plain = visit["_id"]
@@ -193,14 +195,48 @@ class _Session:
             seen.add(plain)
         return visits
 
-    def shorten(self, user_session: str, watermark: datetime) -> None:
-        """Join the parts of long visits that are closed for good."""
-        for visit in self.visits(user_session):
-            closed = [one for one in visit["parts"] if one["window_start"] + _PART_LENGTH <= watermark]
-            if len(visit["parts"]) > MAX_PARTS and len(closed) > 1:
-                for one in closed[1:]:
-                    del self.parts[visit["user_id"], one["window_start"]]
-                self.parts[visit["user_id"], closed[0]["window_start"]] = joined(closed)
+    def find_taken(self, user_session: str) -> None:
+        """Derive `taken` from `written`.
+
+        No other id of a closed visit can be asked for again: whatever begins anew, or earlier than before, begins after
+        the watermark and so after the end of every closed visit; and what is joined keeps the start of an open one.
+        """
+        plain_ids = {base_id(user_session, written.session_start) for _, written in self.written.values()}
+        self.taken = plain_ids - self.written.keys()
+
+    def forget(self, user_session: str, watermark: datetime) -> None:
+        """Release the visits that no event newer than `watermark` can join; shorten those that go on and on."""
+        closed = watermark - VISIT_GAP
+        gone: set[tuple[int, datetime]] = set()
+        for user_id, own in list(self.parts.items()):
+            if len(own) > MAX_PARTS:
+                _shorten(own, watermark)
+            if min(one["last_event"] for one in own.values()) >= closed:
+                continue
+            for chain in chains(own.values()):
+                if chain[-1]["last_event"] < closed:
+                    gone.add((user_id, chain[0]["first_event"]))
+                    for one in chain:
+                        del own[one["window_start"]]
+            if not own:
+                del self.parts[user_id]
+        if gone:
+            self.written = {
+                visit_id: (user_id, written)
+                for visit_id, (user_id, written) in self.written.items()
+                if (user_id, written.session_start) not in gone
+            }
+            self.find_taken(user_session)
+
+
+def _shorten(own: dict[datetime, Document], watermark: datetime) -> None:
+    """Join the parts of a user's long visits that are closed for good."""
+    for chain in chains(own.values()):
+        closed = [one for one in chain if one["window_start"] + _PART_LENGTH <= watermark]
+        if len(chain) > MAX_PARTS and len(closed) > 1:
+            for one in closed[1:]:
+                del own[one["window_start"]]
+            own[closed[0]["window_start"]] = joined(closed)
 
 
 class OpenVisits:
@@ -216,11 +252,10 @@ class OpenVisits:
         self._sessions: dict[str, _Session] = {}
         for stored in documents:
             session = self._sessions.setdefault(stored["user_session"], _Session())
-            session.parts.update({(stored["user_id"], one["window_start"]): one for one in stored["parts"]})
+            session.parts[stored["user_id"]].update({one["window_start"]: one for one in stored["parts"]})
             session.written[stored["_id"]] = (stored["user_id"], share(stored))
         for user_session, session in self._sessions.items():
-            plain_ids = {base_id(user_session, written.session_start) for _, written in session.written.values()}
-            session.taken = plain_ids - session.written.keys()
+            session.find_taken(user_session)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -243,9 +278,9 @@ class OpenVisits:
         """
         touched: dict[str, set[tuple[int, datetime]]] = {}
         for row in rows:
-            slot = (int(row["detail"]), row["window_start"])
-            self._sessions.setdefault(row["name"], _Session()).parts[slot] = part(row)
-            touched.setdefault(row["name"], set()).add(slot)
+            user_id, start = int(row["detail"]), row["window_start"]
+            self._sessions.setdefault(row["name"], _Session()).parts[user_id][start] = part(row)
+            touched.setdefault(row["name"], set()).add((user_id, start))
         changes = Changes()
         for user_session, slots in touched.items():
             session = self._sessions[user_session]
@@ -269,20 +304,7 @@ class OpenVisits:
 
     def forget(self, watermark: datetime) -> None:
         """Release the visits that no event newer than `watermark` can join; shorten those that go on and on."""
-        closed = watermark - VISIT_GAP
         for user_session, session in list(self._sessions.items()):
-            if len(session.parts) > MAX_PARTS:
-                session.shorten(user_session, watermark)
-            ends = [one["last_event"] for one in session.parts.values()]
-            if min(ends) >= closed:
-                continue
-            if max(ends) < closed:
-                # Nearly always: no need to find out which of its visits is closed.
+            session.forget(user_session, watermark)
+            if not session.parts:
                 del self._sessions[user_session]
-                continue
-            for visit in session.visits(user_session):
-                if visit["session_end"] < closed:
-                    for one in visit["parts"]:
-                        del session.parts[visit["user_id"], one["window_start"]]
-                    del session.written[visit["_id"]]
-                    session.taken.add(visit["_id"])

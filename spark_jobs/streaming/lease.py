@@ -2,7 +2,8 @@
 
 One document of `stream_lease` says who has it and until when, by the server's own clock. The holder renews it; whoever
 wants it waits until it is given back or has run out. A holder that was cut off from the server does not know whether
-somebody else has it by now, so it confirms that it has before it writes.
+somebody else has had it since, so it confirms that it still is the last one to have it before it writes. For that the
+document outlives its holders: one that leaves ends its term, but stays named as the owner.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ EXIT_LOST = 75
 
 
 class LeaseLost(Exception):  # noqa: N818  (a state of affairs)
-    """Another driver has the lease."""
+    """Another driver has the lease, or may have had it since."""
 
 
 class Lease:
@@ -47,8 +48,9 @@ class Lease:
         db: The platform's database.
         seconds: Length of a term: a driver that dies holds the next one up for as long.
         patience: Longest time to wait for another holder's lease to end; two terms unless given.
-        on_lost: Called, from any thread, when another driver has the lease, which no living holder lets happen. Ends
-            this process at once unless given: whatever it still writes, its heartbeat too, is the other one's to write.
+        on_lost: Called, from any thread, when another driver has the lease or may have had it, which no living holder
+            lets happen. Ends this process at once unless given: whatever it still writes, its heartbeat too, is the
+            other one's to write.
     """
 
     def __init__(
@@ -90,11 +92,11 @@ class Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the lease back, so that the next driver need not wait."""
+        """End the term now, so that the next driver need not wait."""
         self._leaving.set()
         self._renewer.join()
         try:
-            self._collection.delete_one({"_id": LEASE_ID, "owner": self._owner})
+            self._collection.update_one({"_id": LEASE_ID, "owner": self._owner}, {"$set": self._term(0)})
         except PyMongoError as error:
             log.warning("the lease could not be given back, and runs out: %s", error)
 
@@ -102,18 +104,18 @@ class Lease:
         """Make sure that this driver has the lease, before it writes.
 
         Raises:
-            LeaseLost: Another driver has it; `on_lost` has been called.
+            LeaseLost: Another driver has it, or may have had it since; `on_lost` has been called.
             PyMongoError: The server does not answer, and the lease may have run out.
         """
         if time.monotonic() >= self._valid_until and not self._renew():
             self._on_lost()
-            raise LeaseLost(f"another streaming driver has the lease of {self._owner}")
+            raise LeaseLost(f"{self._owner} is no longer the owner of the lease")
 
     def _take(self) -> bool:
         """Take a lease that is free, or whose term is over."""
         asked = time.monotonic()
-        term = self._term()
-        over = {"_id": LEASE_ID, "expires_at": {"$lt": term["renewed_at"]}}
+        term = self._term(self._seconds)
+        over = {"_id": LEASE_ID, "expires_at": {"$lte": term["renewed_at"]}}
         if not self._collection.update_one(over, {"$set": term}).matched_count:
             try:
                 self._collection.insert_one({"_id": LEASE_ID, **term})
@@ -123,21 +125,24 @@ class Lease:
         return True
 
     def _renew(self) -> bool:
-        """Begin a new term; False when another driver has begun one."""
+        """Begin a new term; False when this driver is not the last one that is known to have had the lease.
+
+        Without a document nobody is known: somebody deleted it, and another driver may have had and left it before. To
+        end then is safe, and whoever starts next takes a new lease.
+        """
         with self._lock:
             # Counted from the question: the answer may take long.
             asked = time.monotonic()
-            result = self._collection.update_one({"_id": LEASE_ID, "owner": self._owner}, {"$set": self._term()})
-            if result.matched_count:
-                self._valid_until = asked + self._seconds
-                return True
-        # A lease that somebody deleted by hand is nobody's.
-        return self._collection.find_one({"_id": LEASE_ID}) is None and self._take()
+            mine = {"_id": LEASE_ID, "owner": self._owner}
+            if not self._collection.update_one(mine, {"$set": self._term(self._seconds)}).matched_count:
+                return False
+            self._valid_until = asked + self._seconds
+        return True
 
-    def _term(self) -> Document:
+    def _term(self, seconds: float) -> Document:
         """Describe a term that begins now, by the server's clock."""
         now = self._collection.database.command("hello")["localTime"]
-        return {"owner": self._owner, "expires_at": now + timedelta(seconds=self._seconds), "renewed_at": now}
+        return {"owner": self._owner, "expires_at": now + timedelta(seconds=seconds), "renewed_at": now}
 
     def _keep(self) -> None:
         """Renew until the end; go on through outages, in which nobody else can take the lease either."""
@@ -148,6 +153,6 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", str(error).split(", Timeout:")[0])
                 continue
             if not kept:
-                log.error("another streaming driver has the lease: ending at once")
+                log.error("another streaming driver has the lease, or somebody deleted it: ending at once")
                 self._on_lost()
                 return

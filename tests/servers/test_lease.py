@@ -10,25 +10,28 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from benchmarks.servers import Servers, servers
+from benchmarks.store import AUTO
 from spark_jobs.errors import JobError
-from spark_jobs.streaming import lease as module
-from spark_jobs.streaming.lease import LEASE_ID, Lease, LeaseLost
-from tests.stack import RunningStack, wait_for
+from spark_jobs.streaming.lease import COLLECTION, LEASE_ID, Lease, LeaseLost
+from tests.stack import wait_for
 
 SECONDS = 1.0
-
-# Not the platform's own: a driver may be at work.
-COLLECTION = "stream_lease_test"
 
 Leases = Callable[..., Lease]
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Servers]:
+    with servers(AUTO) as made:
+        yield made
+
+
 @pytest.fixture
-def db(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database[dict[str, Any]]]:
+def db(running: Servers) -> Database[dict[str, Any]]:
     """The store, without any lease."""
-    monkeypatch.setattr(module, "COLLECTION", COLLECTION)
-    yield stack.db
-    stack.db.drop_collection(COLLECTION)
+    running.db.drop_collection(COLLECTION)
+    return running.db
 
 
 @pytest.fixture
@@ -124,10 +127,26 @@ def test_a_holder_is_told_that_another_one_took_over(
     assert db[COLLECTION].find_one({"_id": LEASE_ID}), "what is another one's is not given back"
 
 
-def test_a_lease_that_somebody_deleted_is_taken_again(
+def test_a_driver_that_was_away_ends_even_if_its_successor_has_left(
     lease: Leases, db: Database[dict[str, Any]], lost: threading.Event
 ) -> None:
+    away = lease()
+    assert away._take()
+    wait_for(lambda: time.monotonic() > away._valid_until, 10, "the end of its term")
+    with lease(patience=10):
+        pass
+    with pytest.raises(LeaseLost):
+        away.confirm()
+    assert lost.is_set()
+    assert (db[COLLECTION].find_one({"_id": LEASE_ID}) or {})["owner"] != away._owner
+
+
+def test_a_lease_that_somebody_deleted_ends_its_holder_and_is_free(
+    lease: Leases, db: Database[dict[str, Any]], lost: threading.Event
+) -> None:
+    """Nobody can tell any more whether another driver has had it since."""
     with lease():
         db[COLLECTION].delete_many({})
-        wait_for(lambda: db[COLLECTION].count_documents({}) == 1, 10, "a new lease")
-    assert not lost.is_set()
+        assert lost.wait(10)
+    with lease(patience=0) as second:
+        second.confirm()

@@ -7,8 +7,9 @@ a file a second time changes nothing in the collections.
 
 With the source *dead_letters* it sends dead letters again instead, oldest first: those that were not re-submitted yet,
 of one reason or all. The field `corrected` of a dead letter, where somebody put a text there, is sent in place of the
-original. An event without id gets that of its dead letter, so that it counts once however often it is sent. What is
-refused again comes back as a new dead letter. The log begins with a table of all dead letters by reason.
+original. Uncorrected ones whose bytes were no UTF-8 are left out; the log counts them. An event without id gets that of
+its dead letter, so that it counts once however often it is sent. What is refused again comes back as a new dead letter.
+The log begins with a table of all dead letters by reason.
 
 ## Upstream
 An events file (the trigger form's, else `SHOPSTREAM_EVENTS`), CSV(.gz) or Parquet with the columns of the public

@@ -18,6 +18,9 @@ from spark_jobs.streaming.parse import MAX_ID_LENGTH
 COLLECTION = "dead_letter_events"
 # Not re-submitted yet: the field is null or missing.
 OPEN: Document = {"resubmitted_at": None}
+# Bytes that were no UTF-8: what is stored in their place would be accepted as if it were what somebody had sent. Only
+# this rule refuses them; under any other reason the character is one that the record itself had.
+DAMAGED: Document = {"corrected": {"$exists": False}, "reasons": "not_json_object", "raw": {"$regex": "\ufffd"}}
 # What may surround a JSON value.
 _BLANKS = " \t\r\n"
 

@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from spark_jobs.errors import JobError, JobSkipped
 from spark_jobs.events.dead_letter_tables import reason_table
-from spark_jobs.events.dead_letters import COLLECTION, OPEN, count_by_reason, record, selection
+from spark_jobs.events.dead_letters import COLLECTION, DAMAGED, OPEN, count_by_reason, record, selection
 from spark_jobs.events.record import LARGEST, Record, size
 from spark_jobs.events.replay import Target, send
 from spark_jobs.mongo import Document
@@ -33,6 +33,7 @@ class Resubmission:
         db: The platform's database.
         ids: Their `_id`s, in the order of sending. Known before the first is sent: those that are refused again come
             back as new dead letters, which must not be sent in the same run.
+        damaged: How many are left out because their bytes are not known any more; they stay open.
         marked: How many of them are marked as re-submitted.
         corrected: How many of those sent had a corrected text.
         by_reason: Those sent by reason; a letter with several reasons counts for each.
@@ -41,6 +42,7 @@ class Resubmission:
 
     db: Database[Document]
     ids: list[str]
+    damaged: int = 0
     marked: int = 0
     corrected: int = 0
     by_reason: Counter[str] = field(default_factory=Counter)
@@ -49,7 +51,7 @@ class Resubmission:
     def records(self) -> Iterator[tuple[int, Record]]:
         """Yield number (from 1) and record of each letter, but for those deleted meanwhile and those too large.
 
-        Bytes that are no text take three times their room in a dead letter, which can outgrow what Kafka takes.
+        What somebody corrected, or what lacks an id and gets one, can outgrow what Kafka takes.
         """
         for start in range(0, len(self.ids), _IDS_PER_QUERY):
             chunk = self.ids[start : start + _IDS_PER_QUERY]
@@ -95,12 +97,22 @@ def open_letters(db: Database[Document], reason: str | None, limit: int) -> Resu
     not_text = db[COLLECTION].find_one(chosen | {"corrected": {"$exists": True, "$not": {"$type": "string"}}})
     if not_text:
         raise JobError(f"the field corrected of {not_text['_id']} is no text (put the whole record there, as text)")
+    damaged = db[COLLECTION].count_documents({"$and": [chosen, DAMAGED]})
+    left_out = (
+        f"{damaged} left out whose bytes were no UTF-8 and are not known any more (put the whole record, as text, into "
+        "the field corrected)"
+    )
+    if damaged:
+        log.warning("dead letters: %s", left_out)
     # In the order of their arrival, as events of one visit have to come.
     order = [("kafka_timestamp", 1), ("kafka_partition", 1), ("kafka_offset", 1)]
-    ids = [letter["_id"] for letter in db[COLLECTION].find(chosen, {"_id": 1}).sort(order).limit(limit)]
+    sendable = chosen | {"$nor": [DAMAGED]}
+    ids = [letter["_id"] for letter in db[COLLECTION].find(sendable, {"_id": 1}).sort(order).limit(limit)]
     if not ids:
-        raise JobSkipped(f"no open dead letter{f' has the reason {reason}' if reason else ''}: nothing to re-submit")
-    return Resubmission(db, ids)
+        which = f" has the reason {reason}" if reason else ""
+        but = f" but {left_out}" if damaged else ""
+        raise JobSkipped(f"no open dead letter{which}{but}: nothing to re-submit")
+    return Resubmission(db, ids, damaged)
 
 
 def resubmit(letters: Resubmission, target: Target, rate: float) -> dict[str, Any]:
@@ -112,7 +124,7 @@ def resubmit(letters: Resubmission, target: Target, rate: float) -> dict[str, An
         rate: Records per second; 0 sends as fast as Kafka takes them.
 
     Returns:
-        `resubmitted`, `corrected` among them, and `by_reason`.
+        `resubmitted`, `corrected` among them, `by_reason`, and `damaged`: those left out.
 
     Raises:
         RuntimeError: Kafka refused a record; a retry sends what is not marked.
@@ -121,4 +133,4 @@ def resubmit(letters: Resubmission, target: Target, rate: float) -> dict[str, An
     sent = send(target, letters.records(), letters.acknowledged, rate)
     by_reason = dict(letters.by_reason.most_common())
     log.info("by reason: %s", ", ".join(f"{reason} {count}" for reason, count in by_reason.items()))
-    return {"resubmitted": sent, "corrected": letters.corrected, "by_reason": by_reason}
+    return {"resubmitted": sent, "corrected": letters.corrected, "by_reason": by_reason, "damaged": letters.damaged}

@@ -58,24 +58,47 @@ def test_a_shift_is_kept_before_anything_is_sent(
     assert Progress.load(running.db, "shifted", "another file").shift_seconds is None
 
 
+def dead_letter(number: int, raw: str, reason: str = "not_json_object", **fields: str) -> dict[str, Any]:
+    return {
+        "_id": f"replayed-0-{number}",
+        "raw": raw,
+        "reasons": [reason],
+        "kafka_timestamp": WHEN + timedelta(seconds=number),
+        "kafka_partition": 0,
+        "kafka_offset": number,
+        **fields,
+    }
+
+
 def test_a_dead_letter_that_kafka_would_not_take_holds_up_no_other(running: Servers) -> None:
     raws = ["{}", "x" * (LARGEST + 1), "no json"]
-    letters = [
-        {
-            "_id": f"replayed-0-{number}",
-            "raw": raw,
-            "reasons": ["not_json"],
-            "kafka_timestamp": WHEN + timedelta(seconds=number),
-            "kafka_partition": 0,
-            "kafka_offset": number,
-            "kafka_key": None,
-        }
-        for number, raw in enumerate(raws)
-    ]
-    running.db["dead_letter_events"].insert_many(letters)
+    running.db["dead_letter_events"].insert_many([dead_letter(number, raw) for number, raw in enumerate(raws)])
     assert run(running, "--dead-letters")["resubmitted"] == 2
     still_open = running.db["dead_letter_events"].find({"resubmitted_at": None})
     assert [one["_id"] for one in still_open] == ["replayed-0-1"]
     running.db["dead_letter_events"].delete_one({"_id": "replayed-0-1"})
     with pytest.raises(JobSkipped):
         run(running, "--dead-letters")
+
+
+def test_a_dead_letter_whose_bytes_are_not_known_any_more_is_sent_only_corrected(
+    running: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    letters = running.db["dead_letter_events"]
+    letters.delete_many({})
+    letters.insert_many(
+        [
+            dead_letter(10, '{"brand": "caf\ufffd"}'),
+            dead_letter(11, '{"brand": "caf\ufffd"}', corrected='{"brand": "caf\u00e9"}'),
+            dead_letter(12, '{"brand": "caf\ufffd"}', reason="bad_price"),  # as it was sent
+            dead_letter(13, '{"brand": "caf'),
+        ]
+    )
+    result = run(running, "--dead-letters", "--limit=3")
+    assert (result["resubmitted"], result["corrected"], result["damaged"]) == (3, 1, 1)
+    assert "1 left out whose bytes were no UTF-8" in caplog.text
+    assert [one["_id"] for one in letters.find({"resubmitted_at": None})] == ["replayed-0-10"]
+    with pytest.raises(JobSkipped, match="1 left out whose bytes were no UTF-8"):
+        run(running, "--dead-letters")
+    letters.update_one({"_id": "replayed-0-10"}, {"$set": {"corrected": '{"brand": "caf\u00e9"}'}})
+    assert run(running, "--dead-letters")["resubmitted"] == 1

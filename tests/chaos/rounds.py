@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
@@ -18,7 +17,7 @@ from spark_jobs.audit.compare import Differences, compare
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
 from spark_jobs.audit.validate import read_record, validate
-from tests.chaos import faults
+from tests.chaos import faults, topic
 from tests.chaos.visitors import block_start, write_events
 from tests.oracle import SKETCHED, records
 from tests.stack import RunningStack
@@ -28,6 +27,9 @@ HEAL_SECONDS = 900.0
 _POLL_SECONDS = 1.0
 _LATEST_KILL = 12.0
 _LATEST_SECOND_KILL = 4.0
+# What another fault has taken down at the moment of its own is killed as soon as it is back.
+_FIND_SECONDS = 30.0
+_FIND_INTERVAL = 0.2
 
 # Where each collection keeps the time by which a block's documents are found.
 _TIMES = {
@@ -69,6 +71,9 @@ class Chaos:
         folder: For events files.
         seed: Decides events, targets and moments.
         events: Rows of each round's file.
+
+    Attributes:
+        missed: How many kills hit nothing.
     """
 
     def __init__(self, stack: RunningStack, folder: Path, seed: int, events: int) -> None:
@@ -77,6 +82,7 @@ class Chaos:
         self._seed = seed
         self._events = events
         self._files: dict[int, Path] = {}
+        self.missed = 0
 
     def run(self, number: int) -> tuple[str, Verdict]:
         """Run a round; returns its line and what the comparison found."""
@@ -85,13 +91,10 @@ class Chaos:
         moments = [dice.uniform(0, _LATEST_KILL), dice.uniform(0, _LATEST_SECOND_KILL)]
         self._files[number] = self._folder / f"round-{number}.csv.gz"
         write_events(self._files[number], number, self._events, self._seed)
-        before, begun = self._driver(), datetime.now(UTC)
+        before, begun, first = self._driver(), datetime.now(UTC), topic.ends(self._stack)
         run_id = self._stack.api.trigger("replay_events", {"file": str(self._files[number]), "rate": RATE})
         self._wait(lambda: self._sent_since(before) > 0, "the first records are in Kafka")
-        killed = []
-        for target, delay in zip(targets, moments, strict=False):
-            time.sleep(delay)  # the moment of the fault is the point of the exercise
-            killed.append(target if faults.kill(self._stack, target) else f"({target})")
+        kills = self._strike(targets, moments)
         struck = time.monotonic()
         self._wait(lambda: self._run_state(run_id) in ("success", "failed"), "the replay has ended")
         state = self._run_state(run_id)
@@ -99,19 +102,41 @@ class Chaos:
         healed = time.monotonic() - struck
         after = self._driver()
         verdict = self._compare(number)
+        self._compare_dead_letters([self._files[number]], first, verdict)
         if state != "success":
             verdict.lost += 1
             verdict.details.append(f"the replay ended as {state}")
         _check_books(after, verdict)
         line = (
-            f"round {number + 1:3}: killed {' + '.join(killed):<22} healed in {healed:5.1f} s, "
+            f"round {number + 1:3}: {kills:<29} healed in {healed:5.1f} s, "
             f"{self._relaunched(begun)}{after['late_events'] - before.get('late_events', 0)} late; {verdict}"
         )
         return line, verdict
 
     def compare_all(self) -> Verdict:
         """Compare everything that all rounds have left."""
-        return self._verdict(list(self._files.values()), {})
+        files = list(self._files.values())
+        verdict = self._verdict(files, {})
+        self._compare_dead_letters(files, {}, verdict)
+        return verdict
+
+    def _strike(self, targets: Sequence[str], moments: Sequence[float]) -> str:
+        """Kill one target after the other; says which, and which were not there to be killed."""
+        hit: list[str] = []
+        missed: list[str] = []
+        for target, delay in zip(targets, moments, strict=False):
+            time.sleep(delay)  # the moment of the fault is the point of the exercise
+            (hit if self._kill(target) else missed).append(target)
+        self.missed += len(missed)
+        return told(hit, missed)
+
+    def _kill(self, target: str) -> bool:
+        deadline = time.monotonic() + _FIND_SECONDS
+        while not faults.kill(self._stack, target):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_FIND_INTERVAL)
+        return True
 
     def _relaunched(self, since: datetime) -> str:
         """Say why the lifecycle DAG launched a driver, if it did."""
@@ -127,21 +152,25 @@ class Chaos:
 
     def _verdict(self, files: Iterable[Path], since: dict[str, datetime]) -> Verdict:
         db = self._stack.db
-        values = [value for path in files for value in records(path)]
-        events = [read_record(value) for value in values]
+        events = [read_record(value) for path in files for value in records(path)]
         enriched = enrich([event for event in events if not validate(event)], {}, {})
         verdict = Verdict()
         for collection, documents in {"enriched_events": enriched, **recompute(enriched.values())}.items():
             stored = db[collection].find({_TIMES[collection]: since} if since else {})
             verdict.add(collection, compare(stored, documents, sketched=SKETCHED))
-        refused = {
-            value.decode(errors="replace") for value, event in zip(values, events, strict=True) if validate(event)
-        }
-        # A producer that was killed sends some rows again: every copy is a record, and a dead letter, of its own.
-        missing = refused - {one["raw"] for one in db["dead_letter_events"].find({}, {"raw": 1})}
-        verdict.lost += len(missing)
-        verdict.expected += len(refused)
         return verdict
+
+    def _compare_dead_letters(self, files: Iterable[Path], first: Mapping[str, int], verdict: Verdict) -> None:
+        """Compare the dead letters of the records from the offsets `first` on, and these with the rows of the files."""
+        expected = topic.dead_letters(topic.read(self._stack, first))
+        stored = self._stack.db["dead_letter_events"].find()
+        recent = [one for one in stored if one["kafka_offset"] >= first.get(str(one["kafka_partition"]), 0)]
+        verdict.add("dead_letter_events", compare(recent, expected))
+        refused = {value.decode() for path in files for value in records(path) if validate(read_record(value))}
+        unsent = refused - {one["raw"] for one in expected.values()}
+        if unsent:
+            verdict.lost += len(unsent)
+            verdict.details.append(f"{len(unsent)} rows that are to be refused are not in the topic")
 
     def _driver(self) -> dict[str, Any]:
         return self._stack.db["stream_health"].find_one({"_id": "driver"}) or {}
@@ -149,26 +178,15 @@ class Chaos:
     def _run_state(self, run_id: str) -> str:
         return next((run["state"] for run in self._stack.api.runs("replay_events") if run["dag_run_id"] == run_id), "")
 
-    def _ends(self) -> dict[str, int]:
-        topic = self._stack.exported["SHOPSTREAM_TOPIC"]
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._stack.exported["KAFKA_BOOTSTRAP_SERVERS"], enable_auto_commit=False
-        )
-        try:
-            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-            return {str(place.partition): end for place, end in consumer.end_offsets(partitions).items()}
-        finally:
-            consumer.close()
-
     def _sent_since(self, before: dict[str, Any]) -> int:
         read: dict[str, int] = before.get("end_offsets", {})
-        return sum(self._ends().values()) - sum(read.values())
+        return sum(topic.ends(self._stack).values()) - sum(read.values())
 
     def _drained(self) -> bool:
         driver = self._driver()
         return (
             driver.get("state") == "running"
-            and driver.get("end_offsets") == self._ends()
+            and driver.get("end_offsets") == topic.ends(self._stack)
             and driver.get("batch_started_at") is None
             and faults.is_alive(int(driver["pid"]))
         )
@@ -186,6 +204,11 @@ class Chaos:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{what}: not after {HEAL_SECONDS:.0f} s ({last or 'everything answers'})")
             time.sleep(_POLL_SECONDS)
+
+
+def told(hit: Sequence[str], missed: Sequence[str]) -> str:
+    """Say what a round killed, and what it would have killed had it been there."""
+    return f"killed {' + '.join(hit) or 'nothing'}" + (f" (found no {', no '.join(missed)})" if missed else "")
 
 
 def _check_books(driver: dict[str, Any], verdict: Verdict) -> None:

@@ -70,9 +70,7 @@ def trend(positions: Sequence[float], values: Sequence[float | None]) -> Trend |
     late = known[third:]
     moving = late[0][0] != late[-1][0]
     slope = linear_regression([one[0] for one in late], [one[1] for one in late]).slope if moving else 0.0
-    first, middle, last = (
-        percentile(part, _PEAK) for part in (series[:third], series[third:-third], series[-third:])
-    )
+    first, middle, last = (percentile(part, _PEAK) for part in (series[:third], series[third:-third], series[-third:]))
     return Trend(first, middle, last, slope)
 
 

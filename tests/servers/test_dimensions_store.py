@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from benchmarks.servers import Servers, servers
-from benchmarks.store import AUTO
+from benchmarks.servers import Servers
 from spark_jobs.streaming.dimension_versions import await_use, current, publish
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Servers]:
-    with servers(AUTO) as made:
-        yield made
 
 
 def heartbeat(running: Servers, state: str, dimensions: str | None, age: timedelta = timedelta()) -> None:

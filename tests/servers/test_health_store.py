@@ -7,20 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from benchmarks.servers import Servers, servers
-from benchmarks.store import AUTO
+from benchmarks.servers import Servers
 from shopstream.config import Config
 from shopstream.streaming.decision import Launches, Step
 from shopstream.streaming.store import HealthStore
 from spark_jobs.streaming.heartbeat import Heartbeat
 
 MIDNIGHT = datetime(2025, 1, 31, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Servers]:
-    with servers(AUTO) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

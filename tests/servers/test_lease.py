@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
-from benchmarks.servers import Servers, servers
-from benchmarks.store import AUTO
+from benchmarks.servers import Servers
 from spark_jobs.errors import JobError
 from spark_jobs.streaming.lease import COLLECTION, LEASE_ID, Lease, LeaseLost
 from tests.stack import wait_for
@@ -19,12 +18,6 @@ from tests.stack import wait_for
 SECONDS = 1.0
 
 Leases = Callable[..., Lease]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Servers]:
-    with servers(AUTO) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.servers import Servers, servers
-from benchmarks.store import AUTO
+from benchmarks.servers import Servers
 from spark_jobs.errors import JobSkipped
 from spark_jobs.events.record import LARGEST
 from spark_jobs.events.replay import PROGRESS_COLLECTION, Progress
@@ -21,11 +19,9 @@ WHEN = datetime(2019, 10, 1, tzinfo=UTC)
 ROW = "2019-10-01 00:00:01 UTC,view,1,2,computers.notebook,lenovo,251.74,5,session"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Servers]:
-    with servers(AUTO) as made:
-        made.create_topic("replayed")
-        yield made
+@pytest.fixture(scope="module", autouse=True)
+def topic(running: Servers) -> None:
+    running.create_topic("replayed")
 
 
 def run(running: Servers, *arguments: str) -> dict[str, Any]:

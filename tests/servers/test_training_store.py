@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,19 +9,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.servers import Servers, servers
-from benchmarks.store import AUTO
+from benchmarks.servers import Servers
 from spark_jobs.ml import registry
 from spark_jobs.ml.run import TrainingRun
 from spark_jobs.ml.snapshot import extract
 
 AS_OF = datetime(2019, 10, 5, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Servers]:
-    with servers(AUTO) as made:
-        yield made
 
 
 def copy_events(run: TrainingRun, count: int) -> None:

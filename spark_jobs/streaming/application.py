@@ -29,11 +29,12 @@ from spark_jobs.streaming.checkpoint import Checkpoint, Origin
 from spark_jobs.streaming.dimensions import Dimensions
 from spark_jobs.streaming.heartbeat import Heartbeat
 from spark_jobs.streaming.lease import Lease
+from spark_jobs.streaming.open_visits import OpenVisits
 from spark_jobs.streaming.outputs import outputs, state_layout
 from spark_jobs.streaming.sink import Sink
 from spark_jobs.streaming.startup import Start, prepare
 from spark_jobs.streaming.times import EPOCH
-from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
+from spark_jobs.streaming.visits import VISIT_GAP
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from typing import Any
 from pymongo.database import Database
 
 from spark_jobs.mongo import indexed, replace, upsert
+from spark_jobs.streaming.open_visits import Changes
 from spark_jobs.streaming.times import EPOCH
-from spark_jobs.streaming.visits import Changes, Share
+from spark_jobs.streaming.visits import Share
 
 WINDOW = timedelta(minutes=15)
 # So many windows are kept in memory: those of the last ten days. Visits hardly ever change in one that is older.
@@ -62,7 +63,7 @@ class KnownWindows:
     Args:
         after: Windows that start later may be remembered; None if none may, because something else than the changes of
             micro-batches changes visits.
-        complete_from: `visits` holds every visit that starts at this moment or later; None where nobody knows.
+        complete_from: `open_visits` holds every visit that starts at this moment or later; None where nobody knows.
         visits: What stored visits count for.
     """
 

@@ -22,9 +22,10 @@ from spark_jobs.streaming.cells import VISIT_PART
 from spark_jobs.streaming.checkpoint import Origin
 from spark_jobs.streaming.counts import BatchCounts, count
 from spark_jobs.streaming.funnel import KnownWindows
+from spark_jobs.streaming.open_visits import OpenVisits
 from spark_jobs.streaming.outputs import Batch, fetch
 from spark_jobs.streaming.times import EPOCH, moments, since_epoch
-from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
+from spark_jobs.streaming.visits import VISIT_GAP
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class _Timer:
 
 
 def visit_parts(cells: pa.Table) -> Iterator[Document]:
-    """Yield the cells of kind `visit_part` as `visits.OpenVisits` takes them, with time-zone-aware dates.
+    """Yield the cells of kind `visit_part` as `open_visits.OpenVisits` takes them, with time-zone-aware dates.
 
     Args:
         cells: Rows of `windows.figures`.

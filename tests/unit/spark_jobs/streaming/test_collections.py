@@ -16,7 +16,7 @@ from spark_jobs.audit.recompute import recompute
 from spark_jobs.streaming import windows
 from spark_jobs.streaming.cells import VISIT_PART, cells
 from spark_jobs.streaming.enrich import PRODUCT_SCHEMA, USER_SCHEMA, enriched, with_product
-from spark_jobs.streaming.visits import OpenVisits
+from spark_jobs.streaming.open_visits import OpenVisits
 
 START = datetime(2019, 10, 1, tzinfo=UTC)
 SCHEMA = (

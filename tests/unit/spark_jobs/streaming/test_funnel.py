@@ -8,8 +8,9 @@ from fractions import Fraction
 import pytest
 
 from spark_jobs.streaming.funnel import REMEMBERED, WINDOW, KnownWindows, Totals, _runs, document, window_of
+from spark_jobs.streaming.open_visits import Changes
 from spark_jobs.streaming.times import EPOCH
-from spark_jobs.streaming.visits import Changes, Share
+from spark_jobs.streaming.visits import Share
 
 NOON = datetime(2019, 10, 1, 12, tzinfo=UTC)
 

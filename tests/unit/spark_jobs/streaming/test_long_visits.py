@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from spark_jobs.streaming.visits import MAX_NAMES, MAX_PARTS, MAX_PRODUCTS, OpenVisits
+from spark_jobs.streaming.open_visits import OpenVisits
+from spark_jobs.streaming.visits import MAX_NAMES, MAX_PARTS, MAX_PRODUCTS
 
 START = datetime(2019, 10, 1, tzinfo=UTC)
 HALF_HOUR = timedelta(minutes=30)

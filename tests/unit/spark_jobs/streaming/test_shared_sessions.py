@@ -14,8 +14,9 @@ from visit_stream import VisitStream, visit_cell
 
 from spark_jobs.audit.compare import compare
 from spark_jobs.audit.recompute import recompute
-from spark_jobs.streaming import visits as module
-from spark_jobs.streaming.visits import VISIT_GAP, OpenVisits
+from spark_jobs.streaming import open_visits, visits
+from spark_jobs.streaming.open_visits import OpenVisits
+from spark_jobs.streaming.visits import VISIT_GAP
 
 START = datetime(2019, 10, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,12 +41,12 @@ def cells(user_ids: range, moment: datetime) -> list[dict[str, Any]]:
 
 
 def instructions(work: Callable[[], object]) -> int:
-    """Count what the interpreter does in the module of visits."""
+    """Count what the interpreter does in the modules of visits."""
     count = 0
 
     def trace(frame: FrameType, what: str, _: Any) -> Any:
         nonlocal count
-        if frame.f_code.co_filename != module.__file__:
+        if frame.f_code.co_filename not in (open_visits.__file__, visits.__file__):
             return None
         frame.f_trace_opcodes = True
         count += what == "opcode"

@@ -24,9 +24,9 @@ from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
 from spark_jobs.streaming import records, windows
 from spark_jobs.streaming.enrich import PRODUCT_SCHEMA, USER_SCHEMA
+from spark_jobs.streaming.open_visits import OpenVisits
 from spark_jobs.streaming.outputs import PARSE_ONCE_RULES, fetch, outputs
 from spark_jobs.streaming.sink import visit_parts
-from spark_jobs.streaming.visits import OpenVisits
 
 START = datetime(2019, 10, 1, tzinfo=UTC)
 INGESTED = datetime(2019, 10, 2, tzinfo=UTC)

@@ -12,7 +12,8 @@ from typing import Any
 
 from spark_jobs.streaming import funnel
 from spark_jobs.streaming.funnel import KnownWindows, Totals
-from spark_jobs.streaming.visits import VISIT_GAP, Changes, OpenVisits, share
+from spark_jobs.streaming.open_visits import Changes, OpenVisits
+from spark_jobs.streaming.visits import VISIT_GAP, share
 
 Document = dict[str, Any]
 Slot = tuple[str, int, datetime]

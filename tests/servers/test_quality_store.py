@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from pymongo import MongoClient
 
-from benchmarks.servers import Servers
+from benchmarks.servers import Servers, servers
+from benchmarks.store import AUTO
 from spark_jobs.audit.enrich import enrich
 from spark_jobs.audit.recompute import recompute
 from spark_jobs.jobs.validate import check_collections, parser, validate
@@ -54,6 +55,13 @@ def _events(first: int, count: int, written: datetime) -> list[Document]:
     for offset, document in enumerate(documents, start=first):
         document |= {"kafka_partition": 0, "kafka_offset": offset, "processing_timestamp": written}
     return documents
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Servers]:
+    # Of its own: the last test ends the store.
+    with servers(AUTO) as made:
+        yield made
 
 
 @pytest.fixture

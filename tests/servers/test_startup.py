@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -88,7 +89,7 @@ class Shop:
         self.db["stream_health"].insert_one({"_id": request, "run_id": "by hand", "at": MOMENT})
 
     def lose_checkpoint(self) -> None:
-        self.checkpoint.set_aside()
+        shutil.rmtree(self.checkpoint.folder)
 
     def close(self) -> None:
         self._admin.close()

@@ -83,9 +83,9 @@ class Checkpoint:
         return Origin(
             generation=record["generation"],
             layout=record["layout"],
-            start_offsets=_keys(record["start_offsets"]),
+            start_offsets=by_number(record["start_offsets"]),
             topic_id=record.get("topic_id", ""),
-            rebuild_until=_keys(until) if until else None,
+            rebuild_until=by_number(until) if until else None,
             protected_until=datetime.fromisoformat(protected) if protected else None,
         )
 
@@ -128,7 +128,7 @@ class Checkpoint:
         if committed is None:
             return {}
         topics = json.loads(self._offsets(committed)[2])
-        return _keys(next(iter(topics.values())))
+        return by_number(next(iter(topics.values())))
 
     def late_until(self, batch_id: int) -> datetime | None:
         """Return the watermark that decides which events of a micro-batch are late; None in the first batches.
@@ -167,5 +167,6 @@ def _short(text: str | None) -> str:
     return "absent" if text is None else text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def _keys(offsets: Mapping[str, int]) -> Offsets:
+def by_number(offsets: Mapping[str, int]) -> Offsets:
+    """Return offsets by number of the partition; JSON and MongoDB keep it as text."""
     return {int(partition): offset for partition, offset in offsets.items()}

@@ -14,7 +14,7 @@ from spark_jobs.config import Config
 from spark_jobs.errors import JobError
 from spark_jobs.events.topic import open_topic, topic_id
 from spark_jobs.mongo import Document
-from spark_jobs.streaming.checkpoint import WAY_ON, Checkpoint, Offsets, Origin, require_same_layout
+from spark_jobs.streaming.checkpoint import WAY_ON, Checkpoint, Offsets, Origin, by_number, require_same_layout
 from spark_jobs.streaming.data_loss import Gap, forget_acceptance, gaps, require_same_topic, settle
 from spark_jobs.streaming.heartbeat import DRIVER_ID
 
@@ -145,7 +145,7 @@ def _begin(
 
 
 def _offsets_read(driver: Document) -> Offsets:
-    return {int(partition): offset for partition, offset in (driver.get("end_offsets") or {}).items()}
+    return by_number(driver.get("end_offsets") or {})
 
 
 def _protected_until(db: Database[Document], driver: Document, found: _Found, remade: bool) -> datetime | None:
